@@ -1,0 +1,96 @@
+"""The life of each alarm on the device: raised, acknowledged, handled; or cancelled by the wearer."""
+
+from micropython import const
+
+from ansim_fw.core.event import Event
+
+RAISED = const(0)
+ACKNOWLEDGED = const(1)
+HANDLED = const(2)
+CANCELLED = const(3)
+
+# More than these at once say nothing new to anybody; the outbox holds the events themselves.
+MAX_ALARMS = const(16)
+
+# An acknowledged alarm that nobody closed is forgotten here after this long; its row at the receiver stays.
+FORGET_MS = const(3600000)
+
+
+class Alarm:
+    """One alarm: its event, its state, and how long ago it was raised."""
+
+    __slots__ = ("age_ms", "event", "state")
+
+    def __init__(self, event: Event) -> None:
+        self.event = event
+        self.state = RAISED
+        self.age_ms = 0
+
+
+class Alarms:
+    """The alarms that are not over yet, oldest first.
+
+    Args:
+        cancel_ms: how long after it was raised the wearer may cancel an alarm; 0: not at all.
+    """
+
+    def __init__(self, cancel_ms: int) -> None:
+        self.cancel_ms = cancel_ms
+        self.current: list[Alarm] = []
+
+    def raise_(self, event: Event) -> None:
+        if len(self.current) >= MAX_ALARMS:
+            self.current.pop(0)
+        self.current.append(Alarm(event))
+
+    def restore(self, event: Event) -> None:
+        """Take in an alarm from before a restart: not acknowledged, and too old to be cancelled."""
+        self.raise_(event)
+        self.current[-1].age_ms = FORGET_MS
+
+    def acknowledge(self, boot: int, seq: int) -> bool:
+        """Note the receiver's acknowledgement; tell whether it was news."""
+        for alarm in self.current:
+            if alarm.state == RAISED and alarm.event.has_id(boot, seq):
+                alarm.state = ACKNOWLEDGED
+                return True
+        return False
+
+    def handle(self, boot: int, seq: int) -> bool:
+        """Note that an operator closed the alarm; tell whether it was news."""
+        for at in range(len(self.current)):
+            if self.current[at].event.has_id(boot, seq):
+                self.current.pop(at).state = HANDLED
+                return True
+        return False
+
+    def may_cancel(self) -> bool:
+        """Tell whether the wearer can cancel an alarm now."""
+        for alarm in self.current:
+            if alarm.age_ms < self.cancel_ms:
+                return True
+        return False
+
+    def cancel(self, grace_ms: int) -> "list[Alarm]":
+        """Take out and return every alarm in its cancel window, or out of it for less than grace_ms."""
+        cancelled = [alarm for alarm in self.current if alarm.age_ms < self.cancel_ms + grace_ms]
+        for alarm in cancelled:
+            alarm.state = CANCELLED
+            self.current.remove(alarm)
+        return cancelled
+
+    def raised_ms(self) -> int:
+        """Return how long the oldest alarm waits for its acknowledgement; -1 if none does."""
+        for alarm in self.current:
+            if alarm.state == RAISED:
+                return alarm.age_ms
+        return -1
+
+    def pass_time(self, elapsed_ms: int) -> None:
+        if not self.current:
+            return
+        for alarm in self.current:
+            alarm.age_ms = min(alarm.age_ms + elapsed_ms, FORGET_MS)
+        first = self.current[0]
+        if first.state == ACKNOWLEDGED and first.age_ms >= FORGET_MS:
+            self.current.pop(0)

@@ -1,0 +1,71 @@
+"""One button: debounced presses, holds, and a button that is stuck."""
+
+from micropython import const
+
+# What step() tells, as bits.
+PRESS = const(1)
+RELEASE = const(2)
+HOLD = const(4)
+STUCK = const(8)
+
+DEBOUNCE_MS = const(20)
+HOLD_MS = const(3000)
+STUCK_MS = const(60000)
+
+# One sample counts for at most this long, so that a press needs two samples that agree.
+_SAMPLE_MS = const(10)
+
+
+class Button:
+    """Tells presses from bounce by integrating the level: DEBOUNCE_MS more down than up is a press, and the reverse.
+
+    A press that came and went while nobody looked (the loop was held up, a flag of the pin's interrupt is all that is left)
+    counts as a press; an edge between two samples that were close together is a glitch and does not.
+    """
+
+    def __init__(self) -> None:
+        self.down = False
+        self.held_ms = 0
+        self._level_ms = 0
+
+    def step(self, elapsed_ms: int, level_down: bool, edge: bool) -> int:
+        """Take one sample.
+
+        Args:
+            elapsed_ms: since the last sample.
+            level_down: the button is down at this moment.
+            edge: it went down at least once since the last sample.
+
+        Returns:
+            Bits of PRESS, RELEASE, HOLD (once a press, at HOLD_MS), STUCK (once a press, at STUCK_MS).
+        """
+        self._integrate(elapsed_ms, level_down)
+        if self.down:
+            if self._level_ms == 0:
+                self.down = False
+                return RELEASE
+            return self._hold(elapsed_ms)
+        if self._level_ms == DEBOUNCE_MS:
+            self.down = True
+            self.held_ms = 0
+            return PRESS
+        if edge and not level_down and elapsed_ms > DEBOUNCE_MS:
+            return PRESS | RELEASE
+        return 0
+
+    def _integrate(self, elapsed_ms: int, level_down: bool) -> None:
+        credit_ms = min(elapsed_ms, _SAMPLE_MS)
+        if level_down:
+            self._level_ms = min(self._level_ms + credit_ms, DEBOUNCE_MS)
+        else:
+            self._level_ms = max(self._level_ms - credit_ms, 0)
+
+    def _hold(self, elapsed_ms: int) -> int:
+        before_ms = self.held_ms
+        self.held_ms = min(before_ms + elapsed_ms, STUCK_MS)
+        told = 0
+        if before_ms < HOLD_MS <= self.held_ms:
+            told = HOLD
+        if before_ms < STUCK_MS <= self.held_ms:
+            told |= STUCK
+        return told

@@ -1,0 +1,342 @@
+"""The device as one deterministic state machine: elapsed time and inputs in, actions out."""
+
+from micropython import const
+
+from ansim_fw.core import alarm, battery, button, event, indicator, link_watch, outbox
+from ansim_fw.core.event import Event
+from ansim_fw.core.heartbeat import Heartbeat
+from ansim_fw.core.retry import Jitter
+
+# Actions: tuples that start with one of these.
+STORE = const(0)  # (STORE, event): make it durable, then report it in Inputs.stored
+SEND = const(1)  # (SEND, entry): transmit it
+FORGET = const(2)  # (FORGET, event): it is acknowledged, or was given up for a more important one
+SHOW = const(3)  # (SHOW, pattern)
+CONNECT = const(4)  # (CONNECT,): start to connect
+RECONNECT = const(5)  # (RECONNECT,): the connection looks dead, start anew
+SAVE = const(6)  # (SAVE, setting, value): keep over restarts
+SAFE = const(7)  # (SAFE,): the wearer's button asked for safe mode at the start
+ANNOUNCE = const(8)  # (ANNOUNCE, what, event or None): tell the console
+
+# An alarm that is not acknowledged after this long is shown as failing.
+FAILING_MS = const(10000)
+# Down from the start for this long is safe mode.
+SAFE_HOLD_MS = const(5000)
+# Every so many attempts without an acknowledgement the connection is made anew.
+RECONNECT_EVERY = const(4)
+
+_NOTE_MS = const(10000)
+
+
+class Inputs:
+    """What the hardware says at one step. The loop fills the same object again and again.
+
+    The lists are the loop's: what is in them is new at this step.
+
+    Attributes:
+        button_down: level of the button; button_edge: it went down since the last step.
+        link: link_watch.DOWN, BUSY or UP; link_fault: why it is down, empty when there is no reason.
+        battery_mv: 0 without a battery; rssi_dbm: 0 without Wi-Fi; heap_free: bytes.
+        stored: (event, durable) for each STORE that was tried.
+        commands: checked commands, see docs/protocol.md.
+    """
+
+    def __init__(self) -> None:
+        self.button_down = False
+        self.button_edge = False
+        self.link = link_watch.DOWN
+        self.link_fault = ""
+        self.battery_mv = 0
+        self.rssi_dbm = 0
+        self.heap_free = 0
+        self.stored: list[tuple[Event, bool]] = []
+        self.commands: list[dict[str, object]] = []
+
+
+class Device:
+    """One device's logic.
+
+    Args:
+        boot: number of this start, never used before.
+        settings: heartbeat_min and cancel_s, checked by config.check.
+        seed: makes this device's jitter its own.
+        firmware, reset: version and reset cause, told in heartbeats.
+        low_mv: battery voltage that counts as low.
+        provisioned: it has an identity; without one it never connects.
+    """
+
+    def __init__(
+        self,
+        boot: int,
+        settings: "dict[str, int]",
+        seed: int,
+        firmware: str,
+        reset: str,
+        low_mv: int,
+        provisioned: bool,
+    ) -> None:
+        jitter = Jitter(seed)
+        self.boot = boot
+        self.outbox = outbox.Outbox(jitter)
+        self.alarms = alarm.Alarms(settings["cancel_s"] * 1000)
+        self.heartbeat = Heartbeat(settings["heartbeat_min"])
+        self.safe = False
+        self.up_s = 0
+        self.retries = 0
+        self.pattern = -1
+        self._seq = 0
+        self._firmware = firmware
+        self._reset = reset
+        self._provisioned = provisioned
+        self._button = button.Button()
+        self._battery = battery.Battery(low_mv)
+        self._watch = link_watch.LinkWatch(jitter)
+        self._actions: list[tuple[object, ...]] = []
+        self._up_ms = 0
+        self._was_up = False
+        self._journal_failed = False
+        self._undecided = False
+        self._held_since_start = True
+        self._note = -1
+        self._note_ms = 0
+
+    def restore(self, old: Event) -> None:
+        """Take in an event that the journal kept over a restart. Call before the first step."""
+        self.outbox.add(old, -1, True)
+        if old.type == event.ALARM:
+            self.alarms.restore(old)
+
+    def report(self, fault: str) -> None:
+        """Raise a fault that was found while starting. Its actions come with the next step."""
+        self._raise(event.FAULT, fault)
+
+    def trigger(self) -> "Event | None":
+        """Raise a test alarm and return it; None if too many alarms wait. Its actions come with the next step."""
+        return self._raise_alarm("test")
+
+    def configure(self, name: str, value: int) -> None:
+        """Use a checked setting from now on."""
+        if name == "heartbeat_min":
+            self.heartbeat.set_interval(value)
+        elif name == "cancel_s":
+            self.alarms.cancel_ms = value * 1000
+
+    def step(self, elapsed_ms: int, inputs: Inputs) -> "list[tuple[object, ...]]":
+        """Pass time, take inputs in, and return the actions, in order; the list is used again by finish().
+
+        A step with no news allocates nothing.
+        """
+        self._pass_time(elapsed_ms)
+        if inputs.stored:
+            self._take_stored(inputs.stored)
+        if inputs.commands:
+            for command in inputs.commands:
+                self._obey(command)
+        self._watch_button(elapsed_ms, inputs)
+        self._watch_battery(inputs.battery_mv)
+        if self._provisioned:
+            self._watch_link(elapsed_ms, inputs)
+        self._show()
+        return self._actions
+
+    def finish(self) -> None:
+        """Tell that the actions of the last step were carried out."""
+        if self._actions:
+            self._actions.clear()
+
+    # Time
+
+    def _pass_time(self, elapsed_ms: int) -> None:
+        self._up_ms += elapsed_ms
+        if self._up_ms >= 1000:
+            self.up_s += self._up_ms // 1000
+            self._up_ms %= 1000
+        self._note_ms = max(self._note_ms - elapsed_ms, 0)
+        self.outbox.pass_time(elapsed_ms)
+        self.alarms.pass_time(elapsed_ms)
+
+    # Events
+
+    def _raise(self, type: int, kind: str = "", of: "tuple[int, int] | None" = None) -> "Event | None":
+        """Make an event and have it stored; None if there is no room for it."""
+        made = Event(self.boot, self._seq, type, kind, of)
+        fits, given_up = self.outbox.add(made, 0, False)
+        if not fits:
+            self._announce("full", made)
+            return None
+        self._seq += 1
+        if given_up is not None:
+            self._actions.append((FORGET, given_up))
+        self._actions.append((STORE, made))
+        return made
+
+    def _raise_alarm(self, kind: str) -> "Event | None":
+        made = self._raise(event.ALARM, kind)
+        if made is not None:
+            self.alarms.raise_(made)
+            self._announce("raised", made)
+        return made
+
+    def _take_stored(self, stored: "list[tuple[Event, bool]]") -> None:
+        for made, durable in stored:
+            # An alarm that could not be made durable goes out all the same: a person waits.
+            self.outbox.mark_stored(made)
+            if durable:
+                self._journal_failed = False
+                self._announce("journalled", made)
+            elif not self._journal_failed:
+                self._journal_failed = True
+                self._raise(event.FAULT, "journal")
+
+    # Commands
+
+    def _obey(self, command: "dict[str, object]") -> None:
+        name = command["cmd"]
+        if name == "ack":
+            self._acknowledged(command["boot"], command["seq"])  # type: ignore[arg-type]  # decode_command checked it
+        elif name == "handled":
+            if self.alarms.handle(command["boot"], command["seq"]):  # type: ignore[arg-type]  # the same
+                self._announce("handled", None)
+                self._take_note(indicator.HANDLED)
+        elif name == "heartbeat":
+            self.heartbeat.set_interval(command["interval_min"])  # type: ignore[arg-type]  # the same
+            self._actions.append((SAVE, "heartbeat_min", command["interval_min"]))
+        elif name == "identify":
+            self._take_note(indicator.IDENTIFY)
+
+    def _acknowledged(self, boot: int, seq: int) -> None:
+        done = self.outbox.acknowledge(boot, seq)
+        if done is None:
+            return
+        if done.type != event.HEARTBEAT:
+            self._actions.append((FORGET, done))
+        self._announce("acknowledged", done)
+        if self.alarms.acknowledge(boot, seq):
+            self._take_note(indicator.ACKNOWLEDGED)
+
+    # Button
+
+    def _watch_button(self, elapsed_ms: int, inputs: Inputs) -> None:
+        if not inputs.button_down:
+            self._held_since_start = False
+        told = self._button.step(elapsed_ms, inputs.button_down, inputs.button_edge)
+        if told & button.PRESS:
+            self._pressed()
+        if told & button.HOLD and self._undecided:
+            self._undecided = False
+            self._cancel()
+        if told & button.RELEASE:
+            self._released()
+        if told & button.STUCK:
+            self._raise(event.FAULT, "button_stuck")
+        if self._held_since_start and not self.safe and self._button.held_ms >= SAFE_HOLD_MS:
+            self.safe = True
+            self._actions.append((SAFE,))
+            self._announce("safe", None)
+
+    def _pressed(self) -> None:
+        self._announce("pressed", None)
+        # With an alarm that may still be cancelled on its way, the press is told from a hold first.
+        if self.alarms.may_cancel():
+            self._undecided = True
+        else:
+            self._raise_alarm("sos")
+
+    def _released(self) -> None:
+        if self._undecided:
+            self._undecided = False
+            self._raise_alarm("sos")
+        if self._button.held_ms >= button.STUCK_MS:
+            self._raise(event.RESTORE, "button_stuck")
+            self._button.held_ms = 0
+
+    def _cancel(self) -> None:
+        for one in self.alarms.cancel(button.HOLD_MS):
+            made = self._raise(event.CANCEL, "", (one.event.boot, one.event.seq))
+            self._announce("cancelled", made)
+            self._take_note(indicator.CANCELLED)
+
+    # Battery
+
+    def _watch_battery(self, battery_mv: int) -> None:
+        news = self._battery.step(battery_mv)
+        if news == battery.LOW:
+            self._raise(event.FAULT, "battery_low")
+        elif news == battery.WELL:
+            self._raise(event.RESTORE, "battery_low")
+
+    # Link
+
+    def _watch_link(self, elapsed_ms: int, inputs: Inputs) -> None:
+        up = inputs.link == link_watch.UP
+        if self._watch.step(elapsed_ms, inputs.link, self.outbox.urgent()):
+            self._actions.append((CONNECT,))
+        if up and not self._was_up:
+            self.outbox.resend_all()
+            if self._watch.restored():
+                self._raise(event.RESTORE, "link")
+        elif not up and self._watch.fault(inputs.link_fault):
+            self._raise(event.FAULT, inputs.link_fault)
+        self._was_up = up
+        if self.heartbeat.step(elapsed_ms, up):
+            self._make_heartbeat(inputs)
+        if up:
+            self._send()
+
+    def _make_heartbeat(self, inputs: Inputs) -> None:
+        self.outbox.drop_heartbeats()
+        made = Event(self.boot, self._seq, event.HEARTBEAT)
+        made.data = {
+            "battery_mv": inputs.battery_mv,
+            "rssi_dbm": inputs.rssi_dbm,
+            "fw": self._firmware,
+            "reset": self._reset,
+            "up_s": self.up_s,
+            "heap_free": inputs.heap_free,
+            "pending": len(self.outbox.entries),
+            "retries": self.retries,
+        }
+        fits, _ = self.outbox.add(made, 0, True)
+        if fits:
+            self._seq += 1
+
+    def _send(self) -> None:
+        entry = self.outbox.next_due()
+        if entry is None:
+            return
+        self._actions.append((SEND, entry))
+        if entry.attempts > 1:
+            self.retries += 1
+        if entry.event.priority == 0 and entry.attempts % RECONNECT_EVERY == 0:
+            self._actions.append((RECONNECT,))
+
+    # What the wearer sees
+
+    def _announce(self, what: str, about: "Event | None") -> None:
+        self._actions.append((ANNOUNCE, what, about))
+
+    def _take_note(self, pattern: int) -> None:
+        self._note = pattern
+        self._note_ms = _NOTE_MS
+
+    def _show(self) -> None:
+        pattern = self._choose_pattern()
+        if pattern != self.pattern:
+            self.pattern = pattern
+            self._actions.append((SHOW, pattern))
+
+    def _choose_pattern(self) -> int:
+        raised_ms = self.alarms.raised_ms()
+        if raised_ms >= FAILING_MS:
+            return indicator.FAILING
+        if raised_ms >= 0:
+            return indicator.RAISED
+        if self._note_ms > 0:
+            return self._note
+        if self.safe:
+            return indicator.SAFE
+        if not self._provisioned:
+            return indicator.UNPROVISIONED
+        if self._battery.low:
+            return indicator.BATTERY_LOW
+        return indicator.READY

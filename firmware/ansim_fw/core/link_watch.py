@@ -1,0 +1,71 @@
+"""When to connect, and which failures of the link are worth an event."""
+
+from micropython import const
+
+from ansim_fw.core.retry import Jitter, wait_ms
+
+# What the link is doing, as the inputs tell it.
+DOWN = const(0)
+BUSY = const(1)
+UP = const(2)
+
+FIRST_WAIT_MS = const(1000)
+URGENT_LIMIT_MS = const(15000)
+CALM_LIMIT_MS = const(60000)
+
+# Radio and broker come and go; a link that is back within this time was no fault.
+GRACE_MS = const(30000)
+
+# These do not go away by waiting: somebody has to act, so they are told at once.
+_REFUSALS = ("wifi_refused", "tls_refused", "broker_refused")
+
+
+class LinkWatch:
+    """Turns the link's ups and downs into attempts, faults and restores; the same fault is told once an outage."""
+
+    def __init__(self, jitter: Jitter) -> None:
+        self._jitter = jitter
+        self._told: list[str] = []
+        self._wait_ms = 0
+        self._down_ms = 0
+        self._attempts = 0
+
+    def step(self, elapsed_ms: int, link: int, urgent: bool) -> bool:
+        """Pass time; tell whether to connect now.
+
+        Args:
+            link: DOWN, BUSY or UP.
+            urgent: an alarm waits.
+        """
+        if link == UP:
+            self._attempts = 0
+            self._down_ms = 0
+            self._wait_ms = 0
+            return False
+        self._down_ms = min(self._down_ms + elapsed_ms, GRACE_MS)
+        if link == BUSY:
+            return False
+        if urgent and self._wait_ms > URGENT_LIMIT_MS:
+            self._wait_ms = URGENT_LIMIT_MS
+        self._wait_ms = max(self._wait_ms - elapsed_ms, 0)
+        if self._wait_ms > 0:
+            return False
+        self._attempts += 1
+        limit_ms = URGENT_LIMIT_MS if urgent else CALM_LIMIT_MS
+        self._wait_ms = wait_ms(self._attempts, FIRST_WAIT_MS, limit_ms, self._jitter)
+        return True
+
+    def fault(self, reason: str) -> bool:
+        """Tell whether reason (why the link is down; empty: no reason) is to become a fault event now."""
+        if not reason or reason in self._told:
+            return False
+        if reason not in _REFUSALS and self._down_ms < GRACE_MS:
+            return False
+        self._told.append(reason)
+        return True
+
+    def restored(self) -> bool:
+        """The link is up: tell whether that ends a fault."""
+        ended = bool(self._told)
+        self._told.clear()
+        return ended

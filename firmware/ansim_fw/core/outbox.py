@@ -1,0 +1,115 @@
+"""The events that the receiver has not acknowledged yet, in the order in which they go out."""
+
+from micropython import const
+
+from ansim_fw.core.event import HEARTBEAT, Event
+from ansim_fw.core.retry import Jitter, wait_ms
+
+# An event is at most 512 bytes on the wire; 64 of them fit the heap beside a TLS connection.
+MAX_ENTRIES = const(64)
+
+FIRST_RETRY_MS = const(2000)
+ALARM_LIMIT_MS = const(60000)
+OTHER_LIMIT_MS = const(300000)
+
+_MAX_AGE_MS = const(0x3FFFFFFF)
+
+
+class Entry:
+    """An event on its way: its age (negative when it is from before a restart), and when it goes out next."""
+
+    __slots__ = ("age_ms", "attempts", "event", "stored", "wait_ms")
+
+    def __init__(self, event: Event, age_ms: int, stored: bool) -> None:
+        self.event = event
+        self.age_ms = age_ms
+        self.stored = stored
+        self.attempts = 0
+        self.wait_ms = 0
+
+    def pass_time(self, elapsed_ms: int) -> None:
+        self.wait_ms = max(self.wait_ms - elapsed_ms, 0)
+        if self.age_ms >= 0:
+            self.age_ms = min(self.age_ms + elapsed_ms, _MAX_AGE_MS)
+
+
+class Outbox:
+    """Holds events until they are acknowledged, retries for ever, alarms first.
+
+    Full, it gives up heartbeats, then the oldest fault; an unacknowledged alarm never.
+    """
+
+    def __init__(self, jitter: Jitter) -> None:
+        self.entries: list[Entry] = []
+        self._jitter = jitter
+
+    def add(self, event: Event, age_ms: int, stored: bool) -> "tuple[bool, Event | None]":
+        """Take event in.
+
+        Returns:
+            Whether there was room, and the event that was given up for it, if any.
+        """
+        given_up = None
+        if len(self.entries) >= MAX_ENTRIES:
+            given_up = self._give_up(event)
+            if given_up is None:
+                return False, None
+        at = 0
+        while at < len(self.entries) and self.entries[at].event.priority <= event.priority:
+            at += 1
+        self.entries.insert(at, Entry(event, age_ms, stored))
+        return True, given_up
+
+    def mark_stored(self, event: Event) -> None:
+        """Note that event may go out: it is durable, or could not be made so and goes out all the same."""
+        for entry in self.entries:
+            if entry.event is event:
+                entry.stored = True
+
+    def acknowledge(self, boot: int, seq: int) -> "Event | None":
+        """Drop the event with this id and return it; None if there is none (a second acknowledgement)."""
+        for at in range(len(self.entries)):
+            event = self.entries[at].event
+            if event.has_id(boot, seq):
+                self.entries.pop(at)
+                return event
+        return None
+
+    def drop_heartbeats(self) -> None:
+        """Drop heartbeats that were not acknowledged: a newer one says more."""
+        for at in range(len(self.entries) - 1, -1, -1):
+            if self.entries[at].event.type == HEARTBEAT:
+                self.entries.pop(at)
+
+    def resend_all(self) -> None:
+        """Make everything due now: the link is new, and what went out on the old one may be lost."""
+        for entry in self.entries:
+            entry.wait_ms = 0
+
+    def pass_time(self, elapsed_ms: int) -> None:
+        for entry in self.entries:
+            entry.pass_time(elapsed_ms)
+
+    def next_due(self) -> "Entry | None":
+        """Return the entry to send now, with its next retry already set; None if there is none."""
+        for entry in self.entries:
+            if entry.stored and entry.wait_ms == 0:
+                entry.attempts += 1
+                limit_ms = ALARM_LIMIT_MS if entry.event.priority == 0 else OTHER_LIMIT_MS
+                entry.wait_ms = wait_ms(entry.attempts, FIRST_RETRY_MS, limit_ms, self._jitter)
+                return entry
+        return None
+
+    def urgent(self) -> bool:
+        """Tell whether an alarm or a cancel waits."""
+        return bool(self.entries) and self.entries[0].event.priority == 0
+
+    def _give_up(self, newcomer: Event) -> "Event | None":
+        """Drop and return the first entry of the lowest priority, if newcomer goes before or beside it."""
+        last = self.entries[-1].event.priority
+        if last == 0 or last < newcomer.priority:
+            return None
+        at = len(self.entries) - 1
+        while at > 0 and self.entries[at - 1].event.priority == last:
+            at -= 1
+        return self.entries.pop(at).event

@@ -401,7 +401,7 @@ def _about_problems(board: Board, path: Path) -> Iterator[tuple[str, str]]:
         if about.native_arch not in NATIVE_ARCHS:
             yield "board.native_arch", f"is '{about.native_arch}', must be one of {', '.join(NATIVE_ARCHS)}"
     elif about.native_arch != arch:
-        yield "board.native_arch", f"is '{about.native_arch}', but a {about.chip} runs {arch}"
+        yield "board.native_arch", f"is '{about.native_arch}', but the {about.chip} runs {arch}"
 
 
 def _limit_problems(board: Board) -> Iterator[tuple[str, str]]:

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from ansim.boards import board_names, boards_folder, load_board
 from ansim.errors import BadInput
 

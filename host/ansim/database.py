@@ -1,0 +1,239 @@
+"""The fleet database: opened by URL, brought to the newest schema; each failure is one ServiceError."""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+
+from ansim.errors import BadInput, ServiceError
+
+BUSY_TIMEOUT_MS = 5000
+# Any number that nothing else on a shared PostgreSQL server uses: "ansi".
+_MIGRATION_LOCK = 0x616E7369
+
+
+class DatabaseUnavailable(ServiceError):
+    """The database can't be used just now; the same call may succeed later, and nothing was stored."""
+
+
+class Database:
+    """An open database at the newest schema.
+
+    Threads may share it. Close it when done.
+    """
+
+    def __init__(self, engine: sa.Engine, where: str) -> None:
+        self._engine = engine
+        self.where = where
+
+    @classmethod
+    def open(cls, url: str, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> "Database":
+        """Open the database at a SQLAlchemy URL; make or migrate it first where that is needed.
+
+        Args:
+            busy_timeout_ms: how long a call waits for another process that holds SQLite's lock.
+
+        Raises:
+            BadInput: no such kind of database.
+            DatabaseUnavailable: locked, unreachable, no permission, disk full.
+            ServiceError: not a database, another program's database, or from a newer version.
+        """
+        engine = _engine(url, busy_timeout_ms)
+        database = cls(engine, _where(engine.url))
+        try:
+            database._migrate()
+        except BaseException:
+            engine.dispose()
+            raise
+        return database
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """One consistent view of the database.
+
+        Raises:
+            DatabaseUnavailable, ServiceError: as open.
+        """
+        with self._translated(), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[sa.Connection]:
+        """One transaction: durable when the block ends, undone when the block raises.
+
+        Raises:
+            DatabaseUnavailable, ServiceError: as open; nothing was stored.
+        """
+        with self._translated(), self._engine.connect() as connection:
+            # SQLite: with the write lock taken at the start two writers wait instead of failing midway.
+            writer = connection.execution_options(ansim_writes=True)
+            with writer.begin():
+                yield writer
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def _migrate(self) -> None:
+        config = _alembic_config()
+        with self._translated(), self._engine.connect() as connection:
+            if self._is_current(connection, config):
+                return
+        with self.writing() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
+            if not self._is_current(connection, config):
+                config.attributes["connection"] = connection
+                command.upgrade(config, "head")
+
+    def _is_current(self, connection: sa.Connection, config: Config) -> bool:
+        revision = MigrationContext.configure(connection).get_current_revision()
+        script = ScriptDirectory.from_config(config)
+        newest = script.get_current_head()
+        if revision is None and sa.inspect(connection).get_table_names():
+            raise ServiceError(
+                f"{self.where} holds another program's tables", "Set ANSIM_DB to a database of its own."
+            )
+        if revision is not None and revision not in {each.revision for each in script.walk_revisions()}:
+            raise ServiceError(
+                f"{self.where} was made by a newer version of ansim "
+                f"(its schema is {revision}, this version knows up to {newest})",
+                "Update ansim on this machine, then try again. The database was left as it is.",
+            )
+        return revision == newest
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except DBAPIError as error:
+            raise _explain(error, self._engine.url, self.where) from error
+
+
+def _engine(url: str, busy_timeout_ms: int) -> sa.Engine:
+    try:
+        parsed = sa.make_url(url)
+        if parsed.get_backend_name() == "sqlite":
+            _prepare_file(parsed)
+            return _sqlite_engine(parsed, busy_timeout_ms)
+        return sa.create_engine(parsed, hide_parameters=True, pool_pre_ping=True)
+    except (ArgumentError, NoSuchModuleError, ImportError) as error:
+        # The URL itself may hold a password, so it isn't shown.
+        raise BadInput(
+            "can't use this database URL: not a URL, or no driver for it is installed",
+            "Use sqlite:////path/to/ansim.db, or install the driver (for PostgreSQL: pip install psycopg).",
+        ) from error
+
+
+def _sqlite_engine(url: sa.URL, busy_timeout_ms: int) -> sa.Engine:
+    engine = sa.create_engine(url, hide_parameters=True)
+
+    @sa.event.listens_for(engine, "connect")
+    def configure(connection: sqlite3.Connection, _record: object) -> None:
+        # sqlite3 must not begin transactions by itself: "begin" below does, so that DDL is part of them too.
+        connection.isolation_level = None
+        connection.execute(f"PRAGMA busy_timeout = {int(busy_timeout_ms)}")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+
+    @sa.event.listens_for(engine, "begin")
+    def begin(connection: sa.Connection) -> None:
+        writes = connection.get_execution_options().get("ansim_writes", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def _prepare_file(url: sa.URL) -> None:
+    """Make the file before SQLite does, so that only its owner can read it, its -wal and its -shm."""
+    if not url.database or url.database == ":memory:":
+        raise BadInput("the database needs a file", "Use sqlite:////path/to/ansim.db.")
+    path = Path(url.database)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    except OSError as error:
+        raise DatabaseUnavailable(f"can't open {path}: {error.strerror}", _PERMISSION_HINT) from error
+
+
+def _where(url: sa.URL) -> str:
+    if url.get_backend_name() == "sqlite":
+        return f"registry {url.database}"
+    return f"registry {url.render_as_string(hide_password=True)}"
+
+
+def _alembic_config() -> Config:
+    config = Config()
+    # A % in the path would be taken for an interpolation.
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+_PERMISSION_HINT = "Check who owns the file and its folder, and that the disk is not full."
+
+# Primary result codes, https://www.sqlite.org/rescode.html
+_SQLITE_REASONS = {
+    sqlite3.SQLITE_READONLY: "this user may not write it",
+    sqlite3.SQLITE_PERM: "this user may not open it",
+    sqlite3.SQLITE_CANTOPEN: "it can't be opened",
+    sqlite3.SQLITE_FULL: "the disk is full",
+    sqlite3.SQLITE_IOERR: "the disk failed to read or write",
+}
+
+
+def _explain(error: DBAPIError, url: sa.URL, where: str) -> ServiceError:
+    """Return what a person should know of error; it holds no SQL and no value."""
+    cause = error.orig
+    if not isinstance(cause, sqlite3.Error):
+        return _explain_server(error, where)
+    code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return DatabaseUnavailable(
+            f"{where} is locked by {_lock_holder(url.database or '')}", "Let it finish, then try again."
+        )
+    if code in _SQLITE_REASONS:
+        return DatabaseUnavailable(f"{where}: {_SQLITE_REASONS[code]}", _PERMISSION_HINT)
+    if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+        return ServiceError(
+            f"{where} is not a database, or is damaged",
+            "Put back a backup, or move the file away and start a new registry.",
+        )
+    return ServiceError(
+        f"{where} refused a statement ({type(cause).__name__})", "Run it again with --debug and report it."
+    )
+
+
+def _explain_server(error: DBAPIError, where: str) -> ServiceError:
+    if isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError) or error.connection_invalidated:
+        return DatabaseUnavailable(
+            f"{where} can't be reached or is busy", "Check that the database server runs, then try again."
+        )
+    return ServiceError(
+        f"{where} refused a statement ({type(error).__name__})", "Run it again with --debug and report it."
+    )
+
+
+def _lock_holder(path: str) -> str:
+    """Return who holds a write lock on the SQLite file, as far as Linux tells."""
+    try:
+        inodes = {
+            Path(path + suffix).stat().st_ino for suffix in ("", "-shm") if Path(path + suffix).exists()
+        }
+        for line in Path("/proc/locks").read_text(encoding="ascii").splitlines():
+            fields = line.split()
+            if "WRITE" in fields and int(fields[5].rpartition(":")[2]) in inodes:
+                name = Path(f"/proc/{int(fields[4])}/comm").read_text(encoding="utf-8").strip()
+                return f"another process ({name}, process id {fields[4]})"
+    except (OSError, ValueError, IndexError):
+        # macOS has no /proc, and a process may end while we look.
+        pass
+    return "another process"

@@ -1,0 +1,1 @@
+"""Alembic's migrations of the fleet database; ansim.database applies them when it opens one."""

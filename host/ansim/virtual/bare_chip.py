@@ -1,0 +1,44 @@
+"""A chip that tools can flash, but whose code nothing here can run (``--chip esp32c3`` and others)."""
+
+from collections.abc import Callable
+
+
+class QuietAir:
+    """Radio settings that nobody listens to."""
+
+    def __init__(self) -> None:
+        self.enabled = True
+        self.rssi_dbm = -60
+
+    def set_network(self, ssid: str, passphrase: str) -> None:
+        """Take any network."""
+
+
+class BareChip:
+    """Says on its UART that it runs nothing, at every boot."""
+
+    def __init__(self, chip: str, emit: Callable[[bytes], None]) -> None:
+        self.air = QuietAir()
+        self._chip = chip
+        self._emit = emit
+
+    def power_on(self) -> None:
+        self._emit(f"ansim: the virtual board can flash an {self._chip}, but not run it\r\n".encode())
+
+    def reset(self) -> None:
+        self.power_on()
+
+    def halt(self) -> None:
+        """Nothing runs."""
+
+    def write(self, data: bytes) -> None:
+        """Nobody reads."""
+
+    def set_pin(self, pin: int, level: int) -> None:
+        """No pin is read."""
+
+    def set_adc(self, pin: int, microvolts: int) -> None:
+        """No pin is measured."""
+
+    def state(self) -> dict[str, object]:
+        return {}

@@ -1,0 +1,234 @@
+"""One virtual board: its power, reset lines, serial port, ROM loader and chip put together."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any, Protocol
+
+from ansim.boards import Board
+from ansim.virtual.chip_registers import ChipRegisters
+from ansim.virtual.flash import Flash
+from ansim.virtual.lines import Lines, Strap
+from ansim.virtual.port import SerialPort
+from ansim.virtual.rom import RomLoader
+
+_DOWNLOAD_BANNER = (
+    b"ets Jul 29 2019 12:21:46\r\n\r\n"
+    b"rst:0x1 (POWERON_RESET),boot:0x3 (DOWNLOAD_BOOT(UART0/UART1/SDIO_REI_REO_V2))\r\n"
+    b"waiting for download\r\n"
+)
+_MAX_WAITING_EVENTS = 4096
+
+Log = Callable[[str, dict[str, object]], None]
+
+
+class State(StrEnum):
+    """What a virtual board is doing."""
+
+    OFF = "off"
+    RESET = "reset"
+    DOWNLOAD = "download"
+    RUNNING = "running"
+
+
+class Radio(Protocol):
+    """The Wi-Fi around the board; ansim.virtual.air.Air."""
+
+    enabled: bool
+    rssi_dbm: int
+
+    def set_network(self, ssid: str, passphrase: str) -> None: ...
+
+
+class Runner(Protocol):
+    """What runs the flash's content; ansim.virtual.chip.Chip."""
+
+    def power_on(self) -> None: ...
+    def reset(self) -> None: ...
+    def halt(self) -> None: ...
+    def write(self, data: bytes) -> None: ...
+    def set_pin(self, pin: int, level: int) -> None: ...
+    def set_adc(self, pin: int, microvolts: int) -> None: ...
+    def state(self) -> dict[str, object]: ...
+    @property
+    def air(self) -> Radio: ...
+
+
+MakeRunner = Callable[[Callable[[bytes], None], Log], Runner]
+
+
+class Watcher:
+    """One reader of a feed: what happened and was not read yet, the oldest dropped first."""
+
+    def __init__(self) -> None:
+        self._events: deque[dict[str, object]] = deque(maxlen=_MAX_WAITING_EVENTS)
+        self._arrived = asyncio.Event()
+
+    def put(self, event: dict[str, object]) -> None:
+        self._events.append(event)
+        self._arrived.set()
+
+    async def next(self) -> dict[str, object]:
+        while not self._events:
+            self._arrived.clear()
+            await self._arrived.wait()
+        return self._events.popleft()
+
+
+class Feed:
+    """Tells watchers what was seen from outside: pins, resets, states. Any thread may call ``log``."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.watchers: set[Watcher] = set()
+        self._loop = loop
+
+    def log(self, kind: str, details: dict[str, object]) -> None:
+        """Tell watchers; ``ms`` is this machine's monotonic clock."""
+        event = {"ms": time.monotonic_ns() // 1_000_000, "event": kind, **details}
+        self._loop.call_soon_threadsafe(self._publish, event)
+
+    def _publish(self, event: dict[str, object]) -> None:
+        for watcher in self.watchers:
+            watcher.put(event)
+
+
+class DevBoard:
+    """The board's state, and what the world can do to it. All methods run in the event loop's thread.
+
+    Args:
+        board: its board file.
+        flash: its flash.
+        chip: esptool's name of its chip.
+        mac: its six bytes.
+        paced: the serial line takes its time.
+        make_runner: makes the chip from emit (UART TX) and log; both may be called from any thread.
+    """
+
+    def __init__(self, board: Board, flash: Flash, chip: str, mac: bytes, paced: bool, make_runner: MakeRunner) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.state = State.OFF
+        self.board = board
+        self.feed = Feed(self._loop)
+        self.port = SerialPort(self._from_tool, self._lines_changed, paced)
+        self.chip = make_runner(self._emit, self.feed.log)
+        self._flash = flash
+        self._registers = ChipRegisters(chip, mac, flash.size, lambda: self.port.baud)
+        self._rom = self._new_rom()
+        self._lines = Lines()
+        self._rise_timer: asyncio.TimerHandle | None = None
+        self._button_down = False
+        self.set_button(False)
+        if board.battery:
+            self.set_battery(board.battery.full_mv)
+
+    def power_on(self) -> None:
+        if self.state is not State.OFF:
+            return
+        if self._lines.held_in_reset:
+            self._enter(State.RESET)
+        elif self._lines.io0_low:
+            self._download()
+        else:
+            self._enter(State.RUNNING)
+            self.chip.power_on()
+
+    def power_off(self) -> None:
+        self._enter(State.OFF)
+        self.chip.halt()
+
+    def reset(self) -> None:
+        """The reset button: EN low and high again, IO0 as the lines have it."""
+        if self.state is State.OFF or self._lines.held_in_reset:
+            return
+        self.chip.halt()
+        if self._lines.io0_low:
+            self._download()
+        else:
+            self._run()
+
+    @property
+    def button_down(self) -> bool:
+        return self._button_down
+
+    def set_button(self, down: bool) -> None:
+        pin = self.board.pins.button
+        self._button_down = down
+        self.chip.set_pin(pin.gpio, int(down == (pin.active == "high")))
+        self.feed.log("button", {"down": down})
+
+    def set_battery(self, battery_mv: int) -> None:
+        """Set the cell's voltage; the chip's ADC pin sees it through the divider."""
+        battery = self.board.battery
+        assert battery
+        self.chip.set_adc(battery.gpio, round(battery_mv * 1000 / battery.divider))
+
+    def status(self) -> dict[str, Any]:
+        return {
+            "state": self.state.value,
+            "tool_connected": self.port.connected,
+            "baud": self.port.baud,
+            "button_down": self._button_down,
+            "chip_state": self.chip.state(),
+        }
+
+    def _enter(self, state: State) -> None:
+        if state is not self.state:
+            self.state = state
+            self.feed.log("state", {"state": state.value})
+
+    def _lines_changed(self, dtr: bool, rts: bool) -> None:
+        self._obey(self._lines.set(dtr, rts, self._now_ms()))
+        self._schedule_rise()
+
+    def _schedule_rise(self) -> None:
+        if self._rise_timer:
+            self._rise_timer.cancel()
+            self._rise_timer = None
+        if (at_ms := self._lines.rises_at_ms) is not None:
+            self._rise_timer = self._loop.call_later((at_ms - self._now_ms()) / 1000, self._rise)
+
+    def _rise(self) -> None:
+        self._rise_timer = None
+        self._obey(self._lines.tick(self._now_ms()))
+        self._schedule_rise()
+
+    def _now_ms(self) -> int:
+        return int(self._loop.time() * 1000)
+
+    def _obey(self, strap: Strap | None) -> None:
+        if self.state is State.OFF or strap is None:
+            return
+        if strap is Strap.RESET:
+            self._enter(State.RESET)
+            self.chip.halt()
+        elif strap is Strap.DOWNLOAD:
+            self._download()
+        else:
+            self._run()
+
+    def _download(self) -> None:
+        self._rom = self._new_rom()
+        self._enter(State.DOWNLOAD)
+        self.port.send(_DOWNLOAD_BANNER)
+
+    def _run(self) -> None:
+        self._enter(State.RUNNING)
+        self.chip.reset()
+
+    def _new_rom(self) -> RomLoader:
+        return RomLoader(self._flash, self._registers, self.port.send, self._run)
+
+    def _from_tool(self, data: bytes) -> None:
+        if self.state is State.DOWNLOAD:
+            self._rom.feed(data)
+        elif self.state is State.RUNNING:
+            self.chip.write(data)
+
+    def _emit(self, data: bytes) -> None:
+        self._loop.call_soon_threadsafe(self._from_chip, data)
+
+    def _from_chip(self, data: bytes) -> None:
+        if self.state is State.RUNNING:
+            self.port.send(data)

@@ -1,0 +1,173 @@
+"""The process of one virtual board: ``python -m ansim.virtual.board_process FOLDER OPTIONS`` (JSON)."""
+
+import asyncio
+import fcntl
+import json
+import logging
+import os
+import secrets
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ansim.boards import load_board
+from ansim.errors import AnsimError, BadInput
+from ansim.virtual.bare_chip import BareChip
+from ansim.virtual.board import DevBoard, Log, MakeRunner, Runner
+from ansim.virtual.control_server import ControlServer
+from ansim.virtual.flash import Flash
+from ansim.virtual.running import BoardFolder
+
+_MAC_PREFIX = b"\x02"  # locally administered, so that it can't be a real device's
+_LOG_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Options:
+    """What ``start_board`` asks for."""
+
+    board: str
+    chip: str | None
+    port: int
+    paced: bool
+    with_parent: bool
+
+
+def main() -> None:
+    folder, options = BoardFolder(Path(sys.argv[1])), Options(**json.loads(sys.argv[2]))
+    _bound_log(folder.log)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    try:
+        lock = _lock(folder)
+        asyncio.run(_Process(folder, options).run())
+        lock.close()
+    except AnsimError as error:
+        logging.error("%s", error.message)
+        _say({"error": error.message, "hint": error.hint})
+        sys.exit(error.exit_code)
+
+
+class _Process:
+    """Builds the board, opens its ports, and waits for the end."""
+
+    def __init__(self, folder: BoardFolder, options: Options) -> None:
+        self._folder = folder
+        self._options = options
+
+    async def run(self) -> None:
+        board_file = load_board(self._options.board)
+        chip = self._options.chip or board_file.chip
+        mac = lasting_mac(self._folder.mac)
+        flash = Flash(self._folder.flash, board_file.flash_bytes)
+        make = _runner_maker(chip)
+        board = DevBoard(board_file, flash, chip, mac, self._options.paced, make)
+        try:
+            await self._serve(board, {"board": board_file.name, "chip": chip, "mac": mac.hex(":")})
+        finally:
+            board.power_off()
+            flash.close()
+
+    async def _serve(self, board: DevBoard, about: dict[str, Any]) -> None:
+        ended = asyncio.Event()
+        _end_on(ended.set, self._options.with_parent)
+        port = self._open_port(board)
+        token = secrets.token_hex(16)
+        server, control_port = await ControlServer(board, token, ended.set).open()
+        _write_private(self._folder.token, token)
+        about |= {"pid": os.getpid(), "port": port, "control_port": control_port}
+        _write_private(self._folder.running, json.dumps(about))
+        board.power_on()
+        serving = asyncio.ensure_future(board.port.serve())
+        logging.info("serial port rfc2217://127.0.0.1:%d, %s", port, about["mac"])
+        _say({"ready": True})
+        await asyncio.wait((asyncio.ensure_future(ended.wait()), serving), return_when=asyncio.FIRST_COMPLETED)
+        self._folder.running.unlink(missing_ok=True)
+        server.close()
+        serving.cancel()
+        logging.info("ended")
+
+    def _open_port(self, board: DevBoard) -> int:
+        try:
+            return board.port.open(self._options.port)
+        except OSError as error:
+            raise BadInput(
+                f"TCP port {self._options.port} can't be used: {error.strerror}",
+                "Choose another one, or leave --port out to take any free one.",
+            ) from error
+
+
+def lasting_mac(path: Path) -> bytes:
+    """The board's MAC, made on its first start and kept in path.
+
+    Raises:
+        BadInput: the file does not hold a MAC.
+    """
+    if not path.exists():
+        _write_private(path, (_MAC_PREFIX + secrets.token_bytes(5)).hex(":"))
+    try:
+        mac = bytes.fromhex(path.read_text().strip().replace(":", ""))
+    except ValueError:
+        mac = b""
+    if len(mac) != 6:
+        raise BadInput(f"{path} does not hold a MAC", "Delete it; the board then gets a new one.")
+    return mac
+
+
+def _runner_maker(chip: str) -> MakeRunner:
+    def make(emit: Callable[[bytes], None], _log: Log) -> Runner:
+        return BareChip(chip, emit)
+
+    return make
+
+
+def _end_on(end: Callable[[], None], with_parent: bool) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, end)
+    if with_parent:
+        loop.add_reader(sys.stdin.fileno(), end)
+
+
+def _lock(folder: BoardFolder) -> Any:
+    """Hold the folder as long as this process lives.
+
+    Raises:
+        BadInput: another process holds it.
+    """
+    lock = folder.lock.open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise BadInput(
+            f"the virtual board '{folder.path.name}' is running already, but does not answer",
+            f"Stop it with: ansim virtual stop {folder.path.name}",
+        ) from None
+    return lock
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Put text into path in one step, readable by the owner only."""
+    new = path.with_suffix(".new")
+    new.unlink(missing_ok=True)
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+    new.replace(path)
+
+
+def _bound_log(path: Path) -> None:
+    """Start a new log when the old one, which stderr appends to, has grown large."""
+    if path.stat().st_size > _LOG_BYTES:
+        os.truncate(path, 0)
+
+
+def _say(message: dict[str, object]) -> None:
+    """Tell whoever started this process, who reads one line and closes the pipe."""
+    print(json.dumps(message), flush=True)
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+
+
+if __name__ == "__main__":
+    main()

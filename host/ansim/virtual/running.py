@@ -1,0 +1,248 @@
+"""Virtual boards as processes: start, find and stop them. Each has a folder below Home.virtual."""
+
+import contextlib
+import fcntl
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ansim.errors import BadInput, DeviceError
+from ansim.home import Home
+from ansim.virtual.control import ControlClient
+
+DEFAULT_NAME = "virtual"
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,23}")
+_STOP_S = 5.0
+
+# The processes that this one started: kept so that their stdin stays open (with_parent) and they are reaped.
+_children: dict[int, subprocess.Popen[bytes]] = {}
+
+
+@dataclass(frozen=True)
+class BoardFolder:
+    """What lies in a board's folder."""
+
+    path: Path
+
+    @property
+    def flash(self) -> Path:
+        return self.path / "flash.bin"
+
+    @property
+    def mac(self) -> Path:
+        return self.path / "mac"
+
+    @property
+    def token(self) -> Path:
+        return self.path / "token"
+
+    @property
+    def lock(self) -> Path:
+        return self.path / "lock"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "log.txt"
+
+    @property
+    def running(self) -> Path:
+        """JSON that the running process writes: pid, port, control_port, board, chip, mac."""
+        return self.path / "running.json"
+
+
+@dataclass(frozen=True)
+class VirtualBoard:
+    """A running virtual board."""
+
+    name: str
+    folder: Path
+    pid: int
+    port: int
+    board: str
+    chip: str
+    mac: str
+    control: ControlClient
+
+    @property
+    def url(self) -> str:
+        """The serial port, as pyserial, esptool and mpremote open it."""
+        return f"rfc2217://127.0.0.1:{self.port}"
+
+    @property
+    def flash_file(self) -> Path:
+        return BoardFolder(self.folder).flash
+
+    @property
+    def log_file(self) -> Path:
+        return BoardFolder(self.folder).log
+
+
+def start_board(
+    home: Home,
+    name: str = DEFAULT_NAME,
+    *,
+    board: str = "virtual",
+    chip: str | None = None,
+    port: int = 0,
+    paced: bool = False,
+    with_parent: bool = False,
+) -> VirtualBoard:
+    """Start a board's process and return once its port is open.
+
+    Args:
+        home: where its folder is.
+        name: of the board; the folder's name.
+        board: name of its board file.
+        chip: esptool's name of the chip, if not the board file's.
+        port: TCP port of its serial port; 0 takes a free one.
+        paced: bytes on the serial line take the time of its baud rate.
+        with_parent: it ends when this process ends.
+
+    Raises:
+        BadInput: the name is illegal or taken, the board file or flash file can't be used.
+        DeviceError: the process did not start.
+    """
+    folder = BoardFolder(home.virtual / _checked(name))
+    folder.path.mkdir(mode=0o700, exist_ok=True)
+    if running := _alive(folder.path):
+        raise BadInput(
+            f"the virtual board '{name}' is running already, at {running.url}",
+            f"Use it, stop it with: ansim virtual stop {name}, or start another one under another name.",
+        )
+    options: dict[str, object] = {
+        "board": board,
+        "chip": chip,
+        "port": port,
+        "paced": paced,
+        "with_parent": with_parent,
+    }
+    _await_ready(_spawn(folder, options), folder)
+    started = _alive(folder.path)
+    if started is None:
+        raise DeviceError(f"the virtual board '{name}' ended at once", f"Read {folder.log}.")
+    return started
+
+
+def running_boards(home: Home) -> list[VirtualBoard]:
+    """The boards whose process lives, sorted by name; traces of dead ones are removed."""
+    found = (_alive(folder) for folder in sorted(home.virtual.iterdir()) if folder.is_dir())
+    return [board for board in found if board]
+
+
+def find_board(home: Home, name: str | None = None) -> VirtualBoard:
+    """The running board called name, or the only one that runs.
+
+    Raises:
+        BadInput: there is no such board, or several and no name.
+    """
+    boards = running_boards(home)
+    names = ", ".join(board.name for board in boards) or "none"
+    if name is None and len(boards) == 1:
+        return boards[0]
+    if name is None and boards:
+        raise BadInput(f"several virtual boards are running: {names}", "Say which one.")
+    for board in boards:
+        if board.name == name:
+            return board
+    missing = name or DEFAULT_NAME
+    raise BadInput(
+        f"no virtual board '{missing}' is running; running: {names}",
+        f"Start it with: ansim virtual start {missing}",
+    )
+
+
+def stop_board(board: VirtualBoard) -> None:
+    """End the board's process and wait until it and its chip are gone."""
+    try:
+        board.control.stop()
+    except DeviceError:
+        _signal(board.pid, signal.SIGTERM)
+    folder = BoardFolder(board.folder)
+    if not _ended(folder, _STOP_S):
+        _signal(board.pid, signal.SIGKILL)
+        _ended(folder, _STOP_S)
+    folder.running.unlink(missing_ok=True)
+    if child := _children.pop(board.pid, None):
+        child.wait()
+
+
+def _checked(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise BadInput(
+            f"'{name}' can't be a virtual board's name",
+            "Use 1 to 24 of a-z 0-9 _ -, starting with a letter or digit.",
+        )
+    return name
+
+
+def _alive(path: Path) -> VirtualBoard | None:
+    folder = BoardFolder(path)
+    try:
+        data: dict[str, Any] = json.loads(folder.running.read_text())
+        control = ControlClient(path.name, data.pop("control_port"), folder.token.read_text())
+        board = VirtualBoard(name=path.name, folder=path, control=control, **data)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    if _held(folder):
+        return board
+    folder.running.unlink(missing_ok=True)
+    return None
+
+
+def _spawn(folder: BoardFolder, options: dict[str, object]) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "ansim.virtual.board_process", str(folder.path), json.dumps(options)]
+    with folder.log.open("ab") as log:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE if options["with_parent"] else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            start_new_session=True,
+        )
+    _children[process.pid] = process
+    return process
+
+
+def _await_ready(process: subprocess.Popen[bytes], folder: BoardFolder) -> None:
+    """Read the one line that the process writes when its port is open, or why it is not."""
+    assert process.stdout
+    line = process.stdout.readline()
+    process.stdout.close()
+    try:
+        said = json.loads(line)
+    except ValueError:
+        raise DeviceError(f"the virtual board '{folder.path.name}' did not start", f"Read {folder.log}.") from None
+    if "error" in said:
+        process.wait()
+        raise BadInput(said["error"], said["hint"])
+
+
+def _held(folder: BoardFolder) -> bool:
+    """Whether a process holds the folder. Unlike a pid, the kernel lets go of a lock even for a zombie."""
+    with folder.lock.open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return True
+    return False
+
+
+def _signal(pid: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+def _ended(folder: BoardFolder, timeout_s: float) -> bool:
+    deadline = time.monotonic() + timeout_s
+    while _held(folder):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True

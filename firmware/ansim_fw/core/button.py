@@ -17,10 +17,10 @@ _SAMPLE_MS = const(10)
 
 
 class Button:
-    """Tells presses from bounce by integrating the level: DEBOUNCE_MS more down than up is a press, and the reverse.
+    """Tells presses from bounce by integrating the level: DEBOUNCE_MS more down than up is a press, and back.
 
-    A press that came and went while nobody looked (the loop was held up, a flag of the pin's interrupt is all that is left)
-    counts as a press; an edge between two samples that were close together is a glitch and does not.
+    A press that came and went while nobody looked (the loop was held up, a flag of the pin's interrupt is all
+    that is left) counts as a press; an edge between two samples close together is a glitch and does not.
     """
 
     def __init__(self) -> None:

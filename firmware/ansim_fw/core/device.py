@@ -15,8 +15,7 @@ SHOW = const(3)  # (SHOW, pattern)
 CONNECT = const(4)  # (CONNECT,): start to connect
 RECONNECT = const(5)  # (RECONNECT,): the connection looks dead, start anew
 SAVE = const(6)  # (SAVE, setting, value): keep over restarts
-SAFE = const(7)  # (SAFE,): the wearer's button asked for safe mode at the start
-ANNOUNCE = const(8)  # (ANNOUNCE, what, event or None): tell the console
+ANNOUNCE = const(7)  # (ANNOUNCE, what, event or None): tell the console
 
 # An alarm that is not acknowledged after this long is shown as failing.
 FAILING_MS = const(10000)
@@ -91,7 +90,7 @@ class Device:
         self._button = button.Button()
         self._battery = battery.Battery(low_mv)
         self._watch = link_watch.LinkWatch(jitter)
-        self._actions: list[tuple[object, ...]] = []
+        self._actions: list[tuple[Any, ...]] = []
         self._up_ms = 0
         self._was_up = False
         self._journal_failed = False
@@ -111,7 +110,7 @@ class Device:
         self._raise(event.FAULT, fault)
 
     def trigger(self) -> "Event | None":
-        """Raise a test alarm and return it; None if too many alarms wait. Its actions come with the next step."""
+        """Raise a test alarm and return it; None if too many wait. Its actions come with the next step."""
         return self._raise_alarm("test")
 
     def configure(self, name: str, value: int) -> None:
@@ -121,7 +120,7 @@ class Device:
         elif name == "cancel_s":
             self.alarms.cancel_ms = value * 1000
 
-    def step(self, elapsed_ms: int, inputs: Inputs) -> "list[tuple[object, ...]]":
+    def step(self, elapsed_ms: int, inputs: Inputs) -> "list[tuple[Any, ...]]":
         """Pass time, take inputs in, and return the actions, in order; the list is used again by finish().
 
         A step with no news allocates nothing.
@@ -231,7 +230,6 @@ class Device:
             self._raise(event.FAULT, "button_stuck")
         if self._held_since_start and not self.safe and self._button.held_ms >= SAFE_HOLD_MS:
             self.safe = True
-            self._actions.append((SAFE,))
             self._announce("safe", None)
 
     def _pressed(self) -> None:
@@ -340,3 +338,8 @@ class Device:
         if self._battery.low:
             return indicator.BATTERY_LOW
         return indicator.READY
+
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any

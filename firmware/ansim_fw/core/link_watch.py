@@ -21,7 +21,7 @@ _REFUSALS = ("wifi_refused", "tls_refused", "broker_refused")
 
 
 class LinkWatch:
-    """Turns the link's ups and downs into attempts, faults and restores; the same fault is told once an outage."""
+    """Turns the link's ups and downs into attempts, faults and restores; a fault is told once an outage."""
 
     def __init__(self, jitter: Jitter) -> None:
         self._jitter = jitter

@@ -131,9 +131,9 @@ def _decode(payload: bytes) -> "dict[str, object]":
         raise ValueError("message is too long")
     try:
         found = json.loads(payload)
-    # Deep nesting ends in RuntimeError (RecursionError on CPython), bytes that are no UTF-8 in UnicodeError, a ValueError.
-    except RuntimeError:
-        raise ValueError("message is nested too deeply")
+    except RuntimeError as error:
+        # RecursionError on CPython. Bytes that are no UTF-8 end in UnicodeError, a ValueError.
+        raise ValueError("message is nested too deeply") from error
     if not isinstance(found, dict):
         raise ValueError("message is not an object")
     if found.get("v") != VERSION:

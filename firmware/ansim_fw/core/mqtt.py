@@ -54,7 +54,7 @@ class Reader:
         self._length = 0
 
     def feed(self, data: "bytes | bytearray | memoryview", count: int) -> None:
-        """Take the first count bytes of data, at most READ_BYTES; then take the packets out with next() until it has none."""
+        """Take the first count bytes of data, at most READ_BYTES; then call next() until it has no more."""
         self._buffer[self._length : self._length + count] = data[:count]
         self._length += count
 
@@ -79,7 +79,7 @@ class Reader:
         return kind >> 4, kind & 0x0F, body
 
     def _remaining_length(self) -> "tuple[int, int]":
-        """Return (remaining length, where the body starts); the second is 0 while that is not known (2.2.3)."""
+        """Return (remaining length, where the body starts); the second is 0 while not known (2.2.3)."""
         size = 0
         for at in range(1, 5):
             if at >= self._length:

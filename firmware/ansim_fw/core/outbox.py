@@ -100,6 +100,10 @@ class Outbox:
                 return entry
         return None
 
+    def durable_events(self) -> "list[Event]":
+        """Return the events that belong in the journal: all but heartbeats."""
+        return [entry.event for entry in self.entries if entry.event.type != HEARTBEAT]
+
     def urgent(self) -> bool:
         """Tell whether an alarm or a cancel waits."""
         return bool(self.entries) and self.entries[0].event.priority == 0

@@ -6,14 +6,14 @@ _MASK = const(0x3FFFFFFF)
 
 
 class Jitter:
-    """A small random generator (xorshift, 30 bits) that a device's own number seeds, so that a run can be repeated."""
+    """A small random generator (xorshift, 30 bits), seeded by a device's own number: a run can be repeated."""
 
     def __init__(self, seed: int) -> None:
         self._state = (seed & _MASK) or 1
 
     def below(self, limit: int) -> int:
         """Return a number from 0 to limit - 1; limit up to 2^30."""
-        # The shifts of Marsaglia, "Xorshift RNGs", J. Stat. Soft. 8 (2003), masked first so that they stay in 31-bit small ints.
+        # The shifts of Marsaglia, "Xorshift RNGs", J. Stat. Soft. 8 (2003), masked first to stay small ints.
         state = self._state
         state ^= (state & 0x1FFFF) << 13
         state ^= state >> 17
@@ -25,11 +25,11 @@ class Jitter:
 def wait_ms(attempt: int, first_ms: int, limit_ms: int, jitter: Jitter) -> int:
     """Return how long to wait after an attempt.
 
-    Doubles from first_ms; a random part of up to a quarter is inside limit_ms, so that limit_ms is never passed.
+    Doubles from first_ms; the random part, up to a quarter, is inside limit_ms, which is never passed.
 
     Args:
         attempt: which attempt went before, from 1.
     """
     grown_ms = first_ms << min(attempt - 1, 10)
     base_ms = min(grown_ms, limit_ms - limit_ms // 4)
-    return base_ms + jitter.below(base_ms // 3 + 1)
+    return base_ms + jitter.below(min(base_ms // 3, limit_ms - base_ms) + 1)

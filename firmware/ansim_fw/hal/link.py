@@ -1,0 +1,281 @@
+"""The way to the receiver: Wi-Fi, TCP, TLS, MQTT, in steps that do not block but for the name look-up (watchdog.py)."""
+
+import errno
+import gc
+import select
+import socket
+import ssl
+
+from micropython import const
+
+from ansim_fw.core import link_watch, message, mqtt
+from ansim_fw.hal import wifi
+
+OFF = const(0)
+WIFI = const(1)
+TCP = const(2)
+TLS = const(3)
+MQTT = const(4)
+UP = const(5)
+STATE_NAMES = ("off", "wifi", "tcp", "tls", "mqtt", "up")
+
+TCP_TIMEOUT_MS = const(10000)
+TLS_TIMEOUT_MS = const(15000)
+MQTT_TIMEOUT_MS = const(10000)
+PING_MS = const(20000)
+PONG_TIMEOUT_MS = const(10000)
+KEEPALIVE_S = const(60)
+
+_MAX_QUEUE = const(8)
+_SUBSCRIBE_ID = const(1)
+_IPPROTO_TCP = const(6)
+_TCP_NODELAY = const(1)
+
+
+class Link:
+    """One connection at a time to the device's broker, always over TLS with the broker's certificate checked.
+
+    Args:
+        identity: a complete settings.Identity.
+        poller: select.poll that the loop waits on; the link's socket is in it while there is one.
+
+    Attributes:
+        state: OFF ... UP.
+        fault: why the link went down last, one of docs/protocol.md; empty while it is up.
+        commands: what the receiver said, checked; the loop takes it out.
+        changed: the state or fault is new; the loop clears it.
+    """
+
+    def __init__(self, identity: "settings.Identity", poller: "select.poll") -> None:
+        self.state = OFF
+        self.fault = ""
+        self.commands: list[dict[str, object]] = []
+        self.changed = False
+        self.wifi = wifi.Wifi(identity.wifi)
+        self._identity = identity
+        self._topic = message.event_topic(identity.site, identity.device)
+        self._poller = poller
+        self._socket: "Any" = None
+        self._queue: list[bytes] = []
+        self._sent = 0
+        self._reader = mqtt.Reader()
+        self._chunk = bytearray(mqtt.READ_BYTES)
+        self._packet_id = _SUBSCRIBE_ID
+        self._left_ms = 0
+        self._idle_ms = 0
+        self._context: "Any" = None
+        self._steps = (self._rest, self._join, self._open, self._secure, self._talk, self._talk)
+
+    def status(self) -> int:
+        """Return the state as the core's inputs tell it."""
+        if self.state == UP:
+            return link_watch.UP
+        return link_watch.DOWN if self.state == OFF else link_watch.BUSY
+
+    def connect(self) -> None:
+        """Start to connect, unless that is under way."""
+        if self.state == OFF:
+            self.wifi.join()
+            self._enter(WIFI, wifi.TIMEOUT_MS * 2)
+
+    def close(self, fault: str) -> None:
+        """End the connection; fault says why."""
+        if self._socket is not None:
+            self._poller.unregister(self._socket)
+            self._socket.close()
+            self._socket = None
+        self._queue.clear()
+        self.fault = fault
+        self._enter(OFF, 0)
+
+    def publish(self, payload: bytes) -> bool:
+        """Queue an event message; False if the queue is full or the link is not up."""
+        if self.state != UP or len(self._queue) >= _MAX_QUEUE:
+            return False
+        self._packet_id = self._packet_id % 0xFFFF + 1
+        self._queue.append(mqtt.publish(self._packet_id, self._topic, payload))
+        return True
+
+    def poll(self, elapsed_ms: int) -> None:
+        """Go one step on. Never raises; a failure closes the link and is in fault."""
+        if self.state == OFF:
+            return
+        self._left_ms -= elapsed_ms
+        if self.state > WIFI and not self.wifi.joined():
+            self.close("link_lost")
+            return
+        try:
+            self._steps[self.state](elapsed_ms)
+        except (OSError, ValueError) as error:
+            self.close(self._blame(error))
+            return
+        if self._left_ms <= 0 and self.state != OFF:
+            self.close("link_lost" if self.state == UP else "broker_unreachable")
+
+    def _blame(self, error: "OSError | ValueError") -> str:
+        """Return the fault that an exception in this state means."""
+        if self.state == TLS and (isinstance(error, ValueError) or (error.errno or 0) < 0):
+            # Mbed TLS: ValueError for a certificate it does not trust, negative numbers for its other refusals.
+            return "tls_refused"
+        return "link_lost" if self.state == UP else "broker_unreachable"
+
+    def _enter(self, state: int, timeout_ms: int) -> None:
+        self.state = state
+        self._left_ms = timeout_ms
+        self.changed = True
+
+    # Steps, one a state
+
+    def _rest(self, _elapsed_ms: int) -> None:
+        return
+
+    def _join(self, elapsed_ms: int) -> None:
+        progress = self.wifi.step(elapsed_ms)
+        if progress == wifi.FAILED:
+            self.close(self.wifi.fault)
+        elif progress == wifi.JOINED:
+            self._dial()
+
+    def _dial(self) -> None:
+        try:
+            address = socket.getaddrinfo(self._identity.host, self._identity.port)[0][-1]
+        except OSError:
+            self.close("name_unknown")
+            return
+        self._enter(TCP, TCP_TIMEOUT_MS)
+        made = socket.socket()
+        self._socket = made
+        self._poller.register(made, select.POLLOUT)
+        made.setblocking(False)
+        try:
+            # Without this each flight of the handshake waits for a delayed acknowledgement.
+            made.setsockopt(_IPPROTO_TCP, _TCP_NODELAY, 1)
+        except OSError:
+            pass
+        try:
+            made.connect(address)
+        except OSError as error:
+            if error.errno != errno.EINPROGRESS:
+                raise
+
+    def _open(self, _elapsed_ms: int) -> None:
+        for stream, happened in self._poller.ipoll(0):
+            if stream is not self._socket:
+                continue
+            if happened & (select.POLLERR | select.POLLHUP):
+                self.close("broker_unreachable")
+                return
+            if happened & select.POLLOUT:
+                self._wrap()
+                return
+
+    def _wrap(self) -> None:
+        gc.collect()
+        self._poller.unregister(self._socket)
+        self._enter(TLS, TLS_TIMEOUT_MS)
+        if self._context is None:
+            self._context = _trust(self._identity.ca)
+        self._socket = self._context.wrap_socket(
+            self._socket, server_hostname=self._identity.host, do_handshake_on_connect=False
+        )
+        self._poller.register(self._socket, select.POLLIN)
+        token = self._identity.token
+        # The end of the token makes the client id one that nobody else can guess and so throw this device off with.
+        client_id = self._identity.device + "-" + token[-12:].decode()
+        self._reader = mqtt.Reader()
+        self._sent = 0
+        self._queue.append(mqtt.connect(client_id, self._identity.device, token, KEEPALIVE_S))
+
+    def _secure(self, _elapsed_ms: int) -> None:
+        # Writing drives the handshake; the first byte that goes through ends it.
+        self._write()
+        if not self._queue or self._sent:
+            self._enter(MQTT, MQTT_TIMEOUT_MS)
+
+    def _talk(self, elapsed_ms: int) -> None:
+        self._write()
+        self._read()
+        if self.state == UP:
+            self._keep_alive(elapsed_ms)
+
+    def _keep_alive(self, elapsed_ms: int) -> None:
+        self._idle_ms += elapsed_ms
+        if self._idle_ms >= PING_MS:
+            self._idle_ms = 0
+            self._left_ms = PONG_TIMEOUT_MS
+            self._queue.append(mqtt.PINGREQ_PACKET)
+
+    # Bytes
+
+    def _write(self) -> None:
+        while self._queue:
+            packet = self._queue[0]
+            count = self._socket.write(memoryview(packet)[self._sent :] if self._sent else packet)
+            if not count:
+                return
+            self._sent += count
+            if self._sent == len(packet):
+                self._queue.pop(0)
+                self._sent = 0
+
+    def _read(self) -> None:
+        while self._socket is not None:
+            count = self._socket.readinto(self._chunk)
+            if count is None:
+                return
+            if count == 0:
+                raise OSError(errno.ECONNRESET)
+            self._reader.feed(self._chunk, count)
+            while True:
+                packet = self._reader.next()
+                if packet is None:
+                    break
+                self._take(*packet)
+
+    def _take(self, kind: int, flags: int, body: bytes) -> None:
+        if kind == mqtt.CONNACK:
+            self._connected(body)
+        elif kind == mqtt.SUBACK:
+            self._subscribed(body)
+        elif kind == mqtt.PUBLISH:
+            self._command(mqtt.payload_of(flags, body))
+        elif kind == mqtt.PINGRESP:
+            self._left_ms = PING_MS + PONG_TIMEOUT_MS
+        # A PUBACK proves nothing: only the receiver's own acknowledgement does.
+
+    def _connected(self, body: bytes) -> None:
+        if len(body) != 2 or body[1] != 0:
+            self.close("broker_refused")
+            return
+        topic = message.command_topic(self._identity.site, self._identity.device)
+        self._queue.append(mqtt.subscribe(_SUBSCRIBE_ID, topic))
+
+    def _subscribed(self, body: bytes) -> None:
+        if body[-1] != 0:
+            self.close("broker_refused")
+            return
+        self.fault = ""
+        self._idle_ms = 0
+        self._enter(UP, PING_MS + PONG_TIMEOUT_MS)
+
+    def _command(self, payload: bytes) -> None:
+        try:
+            self.commands.append(message.decode_command(payload))
+        except ValueError:
+            # Not for this version, or not from a receiver: nothing a device could do about it.
+            return
+
+
+def _trust(ca: bytes) -> "Any":
+    """Return a context that accepts only certificates of this authority (DER); the default would accept any."""
+    context: "Any" = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(cadata=ca)
+    return context
+
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ansim_fw.hal import settings

@@ -1,0 +1,78 @@
+"""The button and the outputs, as the board's data wires them."""
+
+from machine import PWM, Pin, Signal
+
+from ansim_fw.core.indicator import BUZZER, LED, VIBRATION
+
+_PULLS = {"up": Pin.PULL_UP, "down": Pin.PULL_DOWN, "none": None}
+_HALF_DUTY = 32768
+
+
+class ButtonPin:
+    """The alarm button: its level now, and whether it went down since somebody looked."""
+
+    def __init__(self, data: "dict[str, Any]") -> None:
+        self._down_level = data["active"]
+        self._edge = False
+        self._pin = Pin(data["gpio"], Pin.IN, _PULLS[data["pull"]])  # type: ignore[arg-type]  # None: no pull
+        self._pin.irq(self._went_down, Pin.IRQ_RISING if self._down_level else Pin.IRQ_FALLING)
+
+    def _went_down(self, _pin: object) -> None:
+        self._edge = True
+
+    def is_down(self) -> bool:
+        return bool(self._pin.value() == self._down_level)
+
+    def take_edge(self) -> bool:
+        edge = self._edge
+        self._edge = False
+        return edge
+
+
+class Tone:
+    """A buzzer that needs a frequency (a passive one), with the face of a Signal."""
+
+    def __init__(self, gpio: int, tone_hz: int) -> None:
+        self._pwm = PWM(Pin(gpio), freq=tone_hz, duty_u16=0)
+
+    def value(self, on: int) -> None:
+        self._pwm.duty_u16(_HALF_DUTY if on else 0)
+
+
+class Outputs:
+    """LED, buzzer and vibration, whichever of them the board has."""
+
+    def __init__(self, board: "dict[str, Any]") -> None:
+        self._now = 0
+        self._parts = []
+        for bit, name in ((LED, "led"), (BUZZER, "buzzer"), (VIBRATION, "vibration")):
+            if name in board:
+                self._parts.append((bit, _output(board[name])))
+
+    def set(self, bits: int) -> None:
+        """Switch on the outputs whose bits are set, off the others; writes only what changes."""
+        changed = bits ^ self._now
+        if changed == 0:
+            return
+        self._now = bits
+        for part in self._parts:
+            if changed & part[0]:
+                part[1].value(1 if bits & part[0] else 0)
+
+
+def _output(data: "dict[str, Any]") -> "Signal | Tone":
+    if "tone_hz" in data:
+        return Tone(data["gpio"], data["tone_hz"])
+    inactive = 0 if data["active"] else 1
+    return Signal(Pin(data["gpio"], Pin.OUT, value=inactive), invert=not data["active"])
+
+
+def hold_power(board: "dict[str, Any]") -> None:
+    """Keep the board on, where a pin has to say so, before anything else takes time."""
+    if "power_hold" in board:
+        _output(board["power_hold"]).value(1)
+
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any

@@ -1,0 +1,57 @@
+"""Battery voltage, reset cause and the chip's own number."""
+
+import machine
+from machine import ADC, Pin
+
+_RESETS = {
+    machine.PWRON_RESET: "power_on",
+    machine.HARD_RESET: "reset",
+    machine.WDT_RESET: "watchdog",
+    machine.DEEPSLEEP_RESET: "deep_sleep",
+    machine.SOFT_RESET: "soft_reset",
+}
+
+
+class BatteryGauge:
+    """Reads the battery's voltage through the board's divider; 0 on a board that has none."""
+
+    def __init__(self, board: "dict[str, Any]") -> None:
+        self._adc = None
+        self._divider_milli = 1000
+        data = board.get("battery")
+        if data is not None:
+            self._adc = ADC(Pin(data["gpio"]), atten=ADC.ATTN_11DB)
+            self._divider_milli = data["divider_milli"]
+
+    def read_mv(self) -> int:
+        if self._adc is None:
+            return 0
+        return int(self._adc.read_uv()) // 1000 * self._divider_milli // 1000
+
+
+def low_mv(board: "dict[str, Any]") -> int:
+    """Return the voltage that counts as low: an eighth of the way from empty to full; 0 without a battery."""
+    if "battery" not in board:
+        return 0
+    data = board["battery"]
+    empty_mv: int = data["empty_mv"]
+    full_mv: int = data["full_mv"]
+    return empty_mv + (full_mv - empty_mv) // 8
+
+
+def reset_cause() -> str:
+    return _RESETS.get(machine.reset_cause(), "unknown")
+
+
+def mac() -> str:
+    return ":".join(f"{byte:02x}" for byte in machine.unique_id())
+
+
+def seed() -> int:
+    """Return a number of this chip's own."""
+    return int.from_bytes(machine.unique_id()[-4:], "big")
+
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any

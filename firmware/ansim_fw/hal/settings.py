@@ -1,0 +1,100 @@
+"""Identity and settings in NVS: they survive a wiped filesystem."""
+
+import json
+import os
+
+from esp32 import NVS
+
+from ansim_fw.core import config
+
+_NAMESPACE = "ansim"
+_LONGEST_BLOB = 1024
+
+# NVS keys of the settings (at most 15 characters).
+_KEYS = {"heartbeat_min": "hb_min", "cancel_s": "cancel_s"}
+
+# Provisioning never gives out the last generation of 2^19 starts: those that can't be counted get random numbers of it.
+_UNCOUNTED_FIRST = 0x3FF80000
+
+
+class Identity:
+    """Who this device is and where it reports to. Never printed: it holds the token and the Wi-Fi passphrases."""
+
+    def __init__(self, store: "Settings") -> None:
+        self.device = store.text("device")
+        self.site = store.text("site")
+        self.role = store.text("role")
+        self.host = store.text("host")
+        self.port = store.number("port", 0)
+        self.token = store.blob("jwt")
+        self.ca = store.blob("ca")
+        self.wifi = _networks(store.text("wifi"))
+
+    @property
+    def complete(self) -> bool:
+        """Tell whether the device was provisioned."""
+        return bool(self.device and self.site and self.host and self.port and self.ca and self.wifi)
+
+
+class Settings:
+    """The namespace that provisioning writes."""
+
+    def __init__(self) -> None:
+        self._nvs = NVS(_NAMESPACE)
+
+    def number(self, key: str, default: int) -> int:
+        try:
+            return self._nvs.get_i32(key)
+        except OSError:
+            return default
+
+    def blob(self, key: str) -> bytes:
+        """Return what is stored under key; empty if nothing is, or more than 1024 bytes."""
+        buffer = bytearray(_LONGEST_BLOB)
+        try:
+            length = self._nvs.get_blob(key, buffer)
+        except OSError:
+            return b""
+        return bytes(buffer[:length])
+
+    def text(self, key: str) -> str:
+        return self.blob(key).decode()
+
+    def settings(self) -> "dict[str, int]":
+        """Return every setting; one that is missing or out of its limits has its default."""
+        found = {}
+        for name, key in _KEYS.items():
+            value = self.number(key, config.default(name))
+            try:
+                found[name] = config.check(name, value)
+            except ValueError:
+                found[name] = config.default(name)
+        return found
+
+    def save(self, name: str, value: int) -> None:
+        """Keep a setting.
+
+        Raises:
+            OSError: NVS is full or broken.
+        """
+        self._nvs.set_i32(_KEYS[name], value)
+        self._nvs.commit()
+
+    def next_boot(self) -> "tuple[int, bool]":
+        """Return a number for this start that was never used, and whether it could be counted durably."""
+        boot = self.number("boot", 0) + 1
+        try:
+            self._nvs.set_i32("boot", boot)
+            self._nvs.commit()
+        except OSError:
+            return _UNCOUNTED_FIRST + int.from_bytes(os.urandom(3), "big") % 0x80000, False
+        return boot, True
+
+
+def _networks(text: str) -> "list[tuple[str, str]]":
+    """Return the known Wi-Fi networks as (name, passphrase), in the order in which they are tried."""
+    try:
+        found = json.loads(text)
+        return [(str(name), str(passphrase)) for name, passphrase in found]
+    except (ValueError, TypeError):
+        return []

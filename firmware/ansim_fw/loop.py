@@ -1,0 +1,217 @@
+"""On duty: gather -> step -> act -> feed the watchdog -> wait for the next thing to do."""
+
+import gc
+import select
+
+from micropython import const
+
+from ansim_fw import requests
+from ansim_fw.core import device, indicator, message
+from ansim_fw.hal import clock, console_port
+from ansim_fw.hal.link import STATE_NAMES
+
+# A press is debounced from samples this far apart; what comes over a wire ends the wait sooner.
+TICK_MS = const(10)
+
+# Battery, signal and heap change slowly.
+_SLOW_MS = const(30000)
+
+
+class Duty:
+    """The device at work.
+
+    Args:
+        core: the device's logic, with its journal restored.
+        button, outputs, gauge, journal, settings, identity, watchdog: the hardware, see hal.
+        link: the way to the receiver.
+        poller: select.poll with the link's socket in it.
+    """
+
+    def __init__(
+        self,
+        core: device.Device,
+        button: "pins.ButtonPin",
+        outputs: "pins.Outputs",
+        gauge: "power.BatteryGauge",
+        journal: "journal_file.JournalFile",
+        settings: "settings.Settings",
+        identity: "settings.Identity",
+        link: "link.Link",
+        watchdog: "watchdog.Watchdog",
+        poller: "select.poll",
+    ) -> None:
+        self.device = core
+        self.button = button
+        self.settings = settings
+        self.identity = identity
+        self.link = link
+        self.inputs = device.Inputs()
+        self.heap_boot = 0
+        self._outputs = outputs
+        self._gauge = gauge
+        self._journal = journal
+        self._watchdog = watchdog
+        self._poller = poller
+        self._console = console_port.ConsolePort()
+        self._poller.register(self._console.stream, select.POLLIN)
+        self._console_ready = select.poll()
+        self._console_ready.register(self._console.stream, select.POLLIN)
+        self._clock = clock.Clock()
+        self._indicator = indicator.Indicator()
+        self._slow_ms = 0
+        self._up_ms = 0
+        self._leave = False
+        self._acts = (
+            self._store,
+            self._send,
+            self._forget,
+            self._show,
+            self._connect,
+            self._reconnect,
+            self._save,
+            self._tell,
+        )
+
+    def run(self) -> None:
+        """Be on duty until somebody at the console breaks in."""
+        self.announce("armed")
+        self._read_slow_inputs()
+        gc.collect()
+        self.heap_boot = gc.mem_free()
+        while not self._leave:
+            self.cycle()
+        self.announce("off_duty")
+        self._watchdog.leave_for_bench()
+
+    def cycle(self) -> None:
+        """Go round once. Allocates nothing when there is no news."""
+        elapsed_ms = self._clock.elapsed_ms()
+        self._up_ms += elapsed_ms
+        self._gather(elapsed_ms)
+        actions = self.device.step(elapsed_ms, self.inputs)
+        self._clear_inputs()
+        news = bool(actions)
+        for action in actions:
+            self._acts[action[0]](action)
+        self.device.finish()
+        if self._indicator.pattern >= 0:
+            self._outputs.set(self._indicator.step(elapsed_ms))
+        self._poll_link(elapsed_ms)
+        self._poll_console(elapsed_ms)
+        self._watchdog.feed()
+        # What was stored is to be sent, and what was sent may be answered: no wait after news.
+        if not news:
+            for _ in self._poller.ipoll(TICK_MS):
+                pass
+
+    def announce(self, what: str, about: "dict[str, object] | None" = None) -> None:
+        """Tell the console that something happened."""
+        told: dict[str, object] = {"event": what, "ms": self._up_ms}
+        if about is not None:
+            told.update(about)
+        self._console.write(told)
+
+    # Gather
+
+    def _gather(self, elapsed_ms: int) -> None:
+        inputs = self.inputs
+        inputs.button_down = self.button.is_down()
+        inputs.button_edge = self.button.take_edge()
+        self._slow_ms += elapsed_ms
+        if self._slow_ms >= _SLOW_MS:
+            self._slow_ms = 0
+            self._read_slow_inputs()
+        inputs.link = self.link.status()
+        inputs.link_fault = self.link.fault
+        if self.link.commands:
+            inputs.commands.extend(self.link.commands)
+            self.link.commands.clear()
+
+    def _read_slow_inputs(self) -> None:
+        self.inputs.battery_mv = self._gauge.read_mv()
+        self.inputs.rssi_dbm = self.link.wifi.rssi_dbm()
+        self.inputs.heap_free = gc.mem_free()
+
+    def _clear_inputs(self) -> None:
+        if self.inputs.stored:
+            self.inputs.stored.clear()
+        if self.inputs.commands:
+            self.inputs.commands.clear()
+
+    # Act: one method an action, in the order of the numbers in core/device.py
+
+    def _store(self, action: "tuple[Any, ...]") -> None:
+        self.inputs.stored.append((action[1], self._journal.store(action[1])))
+
+    def _send(self, action: "tuple[Any, ...]") -> None:
+        entry = action[1]
+        payload = message.encode_event(entry.event, entry.age_ms, entry.attempts)
+        if self.link.publish(payload):
+            self._tell((device.ANNOUNCE, "sent", entry.event))
+
+    def _forget(self, action: "tuple[Any, ...]") -> None:
+        self._journal.forget(action[1])
+        if self._journal.due():
+            self._journal.rewrite(self.device.outbox.durable_events())
+
+    def _show(self, action: "tuple[Any, ...]") -> None:
+        self._indicator.show(action[1])
+        self.announce("shown", {"pattern": indicator.NAMES[action[1]]})
+
+    def _connect(self, _action: "tuple[Any, ...]") -> None:
+        self.link.connect()
+
+    def _reconnect(self, _action: "tuple[Any, ...]") -> None:
+        self.link.close("link_lost")
+
+    def _save(self, action: "tuple[Any, ...]") -> None:
+        try:
+            self.settings.save(action[1], action[2])
+        except OSError:
+            self.announce("error", {"error": "a setting could not be kept"})
+
+    def _tell(self, action: "tuple[Any, ...]") -> None:
+        about = action[2]
+        if about is None:
+            self.announce(action[1])
+        else:
+            self.announce(action[1], {"boot": about.boot, "seq": about.seq, "kind": about.kind})
+
+    # Link and console
+
+    def _poll_link(self, elapsed_ms: int) -> None:
+        self.link.poll(elapsed_ms)
+        if self.link.changed:
+            self.link.changed = False
+            self.inputs.rssi_dbm = self.link.wifi.rssi_dbm()
+            self.announce("link", {"state": STATE_NAMES[self.link.state], "fault": self.link.fault})
+
+    def _poll_console(self, elapsed_ms: int) -> None:
+        self._console.pass_time(elapsed_ms)
+        for _ in range(console_port.BYTES_PER_CYCLE):
+            if not self._input_waits():
+                return
+            told = self._console.read()
+            if told == console_port.TEXT:
+                self._console.write(requests.answer(self._console.reader.text(), self))
+            elif told == console_port.TOO_LONG:
+                self._console.write(requests.refusal(None, "a request is at most 200 bytes"))
+            elif told == console_port.BREAK and self._may_leave():
+                self._leave = True
+                return
+
+    def _input_waits(self) -> bool:
+        for _ in self._console_ready.ipoll(0):
+            return True
+        return False
+
+    def _may_leave(self) -> bool:
+        """A device that somebody relies on is left only by who holds it in the hand: safe mode, by its button."""
+        return self.device.safe or not self.identity.complete
+
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ansim_fw.hal import journal_file, link, pins, power, settings, watchdog

@@ -1,0 +1,43 @@
+"""Puts a device together after its button is armed."""
+
+import select
+
+from ansim_fw.board_data import BOARD
+from ansim_fw.core.device import Device
+from ansim_fw.hal import pins, power
+from ansim_fw.hal.journal_file import JournalFile
+from ansim_fw.hal.link import Link
+from ansim_fw.hal.settings import Identity, Settings
+from ansim_fw.hal.watchdog import Watchdog
+from ansim_fw.loop import Duty
+from ansim_fw.version import VERSION
+
+
+def duty(button: pins.ButtonPin) -> Duty:
+    """Return the device, ready to run, with what its journal kept over the restart."""
+    watchdog = Watchdog()
+    settings = Settings()
+    identity = Identity(settings)
+    boot, counted = settings.next_boot()
+    reset = power.reset_cause()
+    low_mv = power.low_mv(BOARD)
+    core = Device(boot, settings.settings(), power.seed(), VERSION, reset, low_mv, identity.complete)
+    journal = JournalFile()
+    damaged = _restore(core, journal)
+    if damaged or not counted:
+        core.report("journal")
+    if reset == "watchdog":
+        core.report("watchdog")
+    poller = select.poll()
+    link = Link(identity, poller)
+    outputs = pins.Outputs(BOARD)
+    gauge = power.BatteryGauge(BOARD)
+    return Duty(core, button, outputs, gauge, journal, settings, identity, link, watchdog, poller)
+
+
+def _restore(core: Device, journal: JournalFile) -> bool:
+    """Give core the events that wait in the journal; tell whether the journal was damaged."""
+    waiting, damaged = journal.load()
+    for event in waiting:
+        core.restore(event)
+    return damaged

@@ -1,0 +1,41 @@
+from ansim_fw.core.button import DEBOUNCE_MS, HOLD, HOLD_MS, PRESS, RELEASE, STUCK, STUCK_MS, Button
+
+
+def play(button, samples, tick_ms=10):
+    """Feed samples (1: down) and return what the button told, without the silences."""
+    told = [button.step(tick_ms, sample == 1, False) for sample in samples]
+    return [one for one in told if one]
+
+
+def test_a_press_is_told_once_it_is_longer_than_bounce():
+    assert play(Button(), [1, 1, 1, 1, 0, 0, 0]) == [PRESS, RELEASE]
+
+
+def test_a_glitch_of_one_sample_is_not_a_press():
+    assert play(Button(), [0, 1, 0, 0, 1, 0, 0]) == []
+
+
+def test_bounce_at_both_ends_is_one_press():
+    assert play(Button(), [1, 0, 1, 1, 1, 1, 0, 1, 0, 0, 0]) == [PRESS, RELEASE]
+
+
+def test_a_press_between_two_samples_counts_when_nobody_looked_for_long():
+    assert Button().step(DEBOUNCE_MS + 1, False, True) == PRESS | RELEASE
+
+
+def test_an_edge_between_two_samples_close_together_is_a_glitch():
+    assert Button().step(DEBOUNCE_MS, False, True) == 0
+
+
+def test_a_hold_is_told_once():
+    assert play(Button(), [1] * (HOLD_MS // 10 + 50)) == [PRESS, HOLD]
+
+
+def test_a_stuck_button_is_told_once():
+    assert play(Button(), [1] * (STUCK_MS // 10 + 500)) == [PRESS, HOLD, STUCK]
+
+
+def test_a_loop_that_was_held_up_still_tells_a_hold():
+    button = Button()
+    play(button, [1, 1, 1])
+    assert button.step(STUCK_MS + 1, True, False) == HOLD | STUCK

@@ -1,0 +1,268 @@
+from ansim_fw.core import device, indicator, link_watch, message
+from ansim_fw.core.event import ALARM, CANCEL, FAULT, HEARTBEAT, RESTORE, Event
+from bench_device import Bench
+
+
+def settled(**kwargs):
+    """A device some seconds after its start, with its first heartbeat sent and acknowledged."""
+    bench = Bench(**kwargs)
+    bench.answer = True
+    bench.run(2000)
+    bench.sent.clear()
+    bench.answer = False
+    return bench
+
+
+def test_a_press_is_stored_then_sent_then_shown_as_acknowledged():
+    bench = settled()
+    bench.press()
+    event, attempt = bench.sent[0]
+    assert (event.type, event.kind, attempt) == (ALARM, "sos", 1)
+    assert bench.stored == [event]
+    assert bench.device.pattern == indicator.RAISED
+    bench.command(message.ack(event.boot, event.seq))
+    assert bench.device.pattern == indicator.ACKNOWLEDGED
+    assert bench.forgotten == [event]
+    told = [one for one in bench.told if one in ("pressed", "raised", "journalled", "sent", "acknowledged")]
+    assert told[-4:] == ["pressed", "raised", "journalled", "acknowledged"]
+
+
+def test_an_alarm_that_cannot_be_stored_is_sent_all_the_same_and_a_fault_says_so():
+    bench = settled(durable=False)
+    bench.press()
+    assert bench.kinds(ALARM) == ["sos"]
+    bench.run(100)
+    assert "journal" in bench.kinds(FAULT)
+
+
+def test_an_alarm_is_sent_again_until_the_receiver_has_it():
+    bench = settled()
+    bench.press()
+    bench.run(600000, 100)
+    attempts = [attempt for event, attempt in bench.sent if event.type == ALARM]
+    assert attempts == list(range(1, len(attempts) + 1))
+    assert len(attempts) >= 10
+    event = bench.sent[0][0]
+    bench.command(message.ack(event.boot, event.seq))
+    bench.sent.clear()
+    bench.run(120000, 100)
+    assert bench.kinds(ALARM) == []
+
+
+def test_an_acknowledgement_for_another_event_changes_nothing():
+    bench = settled()
+    bench.press()
+    bench.command(message.ack(3, 999))
+    assert bench.device.pattern == indicator.RAISED
+    assert bench.forgotten == []
+
+
+def test_an_alarm_without_acknowledgement_is_shown_as_failing():
+    bench = settled(link=link_watch.DOWN)
+    bench.press()
+    bench.run(device.FAILING_MS)
+    assert bench.device.pattern == indicator.FAILING
+
+
+def test_a_dead_looking_connection_is_made_anew():
+    bench = settled()
+    bench.press()
+    bench.run(30000, 100)
+    assert bench.reconnects >= 1
+
+
+def test_a_second_press_held_long_cancels_and_is_no_alarm_of_its_own():
+    bench = settled()
+    bench.press()
+    bench.press(held_ms=3200)
+    assert bench.kinds(ALARM).count("sos") >= 1
+    assert len({event.seq for event, _ in bench.sent if event.type == ALARM}) == 1
+    cancel = [event for event, _ in bench.sent if event.type == CANCEL][0]
+    assert cancel.of == (bench.sent[0][0].boot, bench.sent[0][0].seq)
+    assert bench.device.pattern == indicator.CANCELLED
+
+
+def test_a_second_short_press_is_another_alarm():
+    bench = settled()
+    bench.press()
+    bench.press()
+    assert len({event.seq for event, _ in bench.sent if event.type == ALARM}) == 2
+
+
+def test_holding_on_after_the_press_does_not_cancel_it():
+    bench = settled()
+    bench.press(held_ms=5000)
+    assert bench.kinds(CANCEL) == []
+
+
+def test_after_the_cancel_window_a_long_press_is_a_new_alarm_at_once():
+    bench = settled()
+    bench.press()
+    bench.run(31000, 100)
+    bench.sent.clear()
+    bench.inputs.button_down = True
+    bench.run(60)
+    assert len({event.seq for event, attempt in bench.sent if event.type == ALARM and attempt == 1}) == 1
+
+
+def test_a_button_held_from_the_start_raises_the_alarm_and_then_safe_mode():
+    bench = Bench()
+    bench.inputs.button_down = True
+    bench.run(100)
+    assert bench.kinds(ALARM) == ["sos"]
+    assert not bench.device.safe
+    bench.run(device.SAFE_HOLD_MS)
+    assert bench.device.safe
+    assert "safe" in bench.told
+
+
+def test_a_long_hold_later_is_not_safe_mode():
+    bench = settled()
+    bench.press(held_ms=device.SAFE_HOLD_MS + 1000)
+    assert not bench.device.safe
+
+
+def test_a_stuck_button_is_a_fault_and_its_release_a_restore():
+    bench = settled()
+    bench.answer = True
+    bench.press(held_ms=61000)
+    assert bench.kinds(FAULT) == ["button_stuck"]
+    bench.run(100)
+    assert bench.kinds(RESTORE) == ["button_stuck"]
+
+
+def test_the_first_heartbeat_comes_with_the_first_link_and_the_next_after_the_interval():
+    bench = Bench(link=link_watch.DOWN)
+    bench.answer = True
+    bench.run(60000, 100)
+    assert bench.kinds(HEARTBEAT) == []
+    bench.inputs.link = link_watch.UP
+    bench.run(1000)
+    assert len(bench.kinds(HEARTBEAT)) == 1
+    bench.run(3600000 - 2000, 1000)
+    assert len(bench.kinds(HEARTBEAT)) == 1
+    bench.run(3000, 1000)
+    assert len(bench.kinds(HEARTBEAT)) == 2
+
+
+def test_the_receiver_sets_the_interval_and_it_is_kept():
+    bench = settled()
+    bench.command(message.set_heartbeat(1))
+    assert bench.saved == [("heartbeat_min", 1)]
+    bench.run(61000, 1000)
+    assert len(bench.kinds(HEARTBEAT)) >= 1
+
+
+def test_heartbeats_are_not_written_to_flash():
+    bench = settled()
+    bench.command(message.set_heartbeat(1))
+    bench.run(600000, 1000)
+    assert bench.stored == []
+
+
+def test_a_refusal_is_a_fault_at_once_told_once_and_restored():
+    bench = settled()
+    bench.inputs.link = link_watch.DOWN
+    bench.inputs.link_fault = "broker_refused"
+    bench.run(60000, 100)
+    assert [event.kind for event in bench.stored] == ["broker_refused"]
+    bench.inputs.link = link_watch.UP
+    bench.inputs.link_fault = ""
+    bench.run(1000)
+    assert bench.kinds(FAULT) == ["broker_refused"]
+    assert bench.kinds(RESTORE) == ["link"]
+
+
+def test_a_short_loss_of_the_link_is_no_fault():
+    bench = settled()
+    bench.inputs.link = link_watch.DOWN
+    bench.inputs.link_fault = "link_lost"
+    bench.run(10000, 100)
+    bench.inputs.link = link_watch.UP
+    bench.inputs.link_fault = ""
+    bench.run(1000)
+    assert bench.stored == []
+
+
+def test_while_the_link_is_down_it_connects_again_and_again_and_faster_with_an_alarm():
+    calm = settled(link=link_watch.DOWN)
+    calm.run(600000, 100)
+    urgent = settled(link=link_watch.DOWN)
+    urgent.press()
+    urgent.run(600000, 100)
+    assert 10 <= calm.connects < urgent.connects
+    assert urgent.connects >= 600000 // link_watch.URGENT_LIMIT_MS
+
+
+def test_a_low_battery_is_told_once_and_well_again_once():
+    bench = settled()
+    bench.inputs.battery_mv = 3350
+    bench.run(1000)
+    bench.inputs.battery_mv = 3450
+    bench.run(1000)
+    assert bench.device.pattern == indicator.BATTERY_LOW
+    bench.inputs.battery_mv = 3600
+    bench.run(1000)
+    assert [event.kind for event in bench.stored] == ["battery_low", "battery_low"]
+    assert [event.type for event in bench.stored] == [FAULT, RESTORE]
+
+
+def test_what_the_journal_kept_is_sent_after_a_restart():
+    bench = Bench()
+    bench.device.restore(Event(2, 5, ALARM, "sos"))
+    bench.run(100)
+    event = bench.sent[0][0]
+    assert (event.boot, event.seq) == (2, 5)
+    assert bench.device.pattern == indicator.FAILING
+    bench.command(message.ack(2, 5))
+    assert bench.device.pattern == indicator.ACKNOWLEDGED
+
+
+def test_an_unprovisioned_device_keeps_its_alarms_and_never_connects():
+    bench = Bench(provisioned=False, link=link_watch.DOWN)
+    bench.press()
+    bench.run(60000, 100)
+    assert [event.kind for event in bench.stored] == ["sos"]
+    assert bench.connects == 0
+
+
+def test_an_operator_closing_the_alarm_is_shown():
+    bench = settled()
+    bench.press()
+    event = bench.sent[0][0]
+    bench.command(message.ack(event.boot, event.seq))
+    bench.command(message.handled(event.boot, event.seq))
+    assert bench.device.pattern == indicator.HANDLED
+    assert bench.told[-1] == "handled"
+
+
+def test_a_test_alarm_goes_the_whole_way():
+    bench = settled()
+    event = bench.device.trigger()
+    bench.run(50)
+    assert bench.kinds(ALARM) == ["test"]
+    assert bench.stored == [event]
+
+
+def test_ids_never_repeat():
+    bench = settled()
+    for _ in range(5):
+        bench.press()
+    bench.run(7200000, 1000)
+    firsts = [(event.boot, event.seq) for event, attempt in bench.sent if attempt == 1]
+    assert len(firsts) == len(set(firsts))
+
+
+def test_a_step_without_news_allocates_nothing():
+    try:
+        from micropython import heap_lock, heap_unlock
+    except ImportError:
+        # CPython has no such lock; the same file runs on MicroPython, where it has.
+        return
+    bench = settled()
+    machine, inputs = bench.device, bench.inputs
+    heap_lock()
+    for _ in range(500):
+        machine.step(10, inputs)
+        machine.finish()
+    heap_unlock()

@@ -80,7 +80,7 @@ def run_micropython(tmp_path: Path, flash: Path, script: str) -> list[str]:
     """Run script on MicroPython with the flash file as argument, and return the lines it printed."""
     (tmp_path / "script.py").write_text(script)
     micropython = Path(sys.executable).with_name("micropython")
-    command = [micropython, "-X", "heapsize=16M", tmp_path / "script.py", flash]
+    command: list[str | Path] = [micropython, "-X", "heapsize=16M", tmp_path / "script.py", flash]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=30)
     assert not ran.stderr
     return ran.stdout.splitlines()
@@ -130,9 +130,7 @@ def test_native_code_is_compiled_for_the_board(tmp_path: Path) -> None:
 
 
 def test_a_firmware_that_does_not_compile_names_file_and_line(tmp_path: Path) -> None:
-    with pytest.raises(
-        BadInput, match=r"firmware/ansim_fw/core/a\.py does not compile: .*line 2.*SyntaxError"
-    ):
+    with pytest.raises(BadInput, match=r"firmware/ansim_fw/core/a\.py does not compile: .*line 2.*SyntaxError"):
         build(tmp_path, core__a="x = 1\nx = = 2\n")
 
 

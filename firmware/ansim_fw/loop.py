@@ -16,6 +16,9 @@ TICK_MS = const(10)
 # Battery, signal and heap change slowly.
 _SLOW_MS = const(30000)
 
+# Announcements wait while there is something to do: at 115200 baud each takes about 10 ms of a blocked loop.
+_MAX_ANNOUNCEMENTS = const(32)
+
 
 class Duty:
     """The device at work.
@@ -61,6 +64,7 @@ class Duty:
         self._slow_ms = 0
         self._up_ms = 0
         self._leave = False
+        self._announcements: list[dict[str, object]] = []
         self._acts = (
             self._store,
             self._send,
@@ -79,12 +83,15 @@ class Duty:
         gc.collect()
         self.heap_boot = gc.mem_free()
         while not self._leave:
-            self.cycle()
-        self.announce("off_duty")
-        self._watchdog.leave_for_bench()
+            try:
+                self.cycle()
+            except Exception as error:
+                # Whatever it was, the button must go on working. The watchdog was not fed: if it stays, it resets.
+                self._stumble(error)
+        self._go_off_duty()
 
     def cycle(self) -> None:
-        """Go round once. Allocates nothing when there is no news."""
+        """Go round once: healthy, it feeds the watchdog. Allocates nothing when there is no news."""
         elapsed_ms = self._clock.elapsed_ms()
         self._up_ms += elapsed_ms
         self._gather(elapsed_ms)
@@ -99,17 +106,37 @@ class Duty:
         self._poll_link(elapsed_ms)
         self._poll_console(elapsed_ms)
         self._watchdog.feed()
-        # What was stored is to be sent, and what was sent may be answered: no wait after news.
-        if not news:
-            for _ in self._poller.ipoll(TICK_MS):
-                pass
+        # What was stored is to be sent: no wait, and nothing that can wait, after news.
+        if news:
+            return
+        if self._announcements:
+            self._console.write(self._announcements.pop(0))
+            return
+        for _ in self._poller.ipoll(TICK_MS):
+            pass
 
     def announce(self, what: str, about: "dict[str, object] | None" = None) -> None:
-        """Tell the console that something happened."""
+        """Tell the console that something happened, as soon as nothing more urgent is to be done."""
         told: dict[str, object] = {"event": what, "ms": self._up_ms}
         if about is not None:
             told.update(about)
-        self._console.write(told)
+        if len(self._announcements) >= _MAX_ANNOUNCEMENTS:
+            self._announcements.pop(0)
+        self._announcements.append(told)
+
+    def _stumble(self, error: Exception) -> None:
+        gc.collect()
+        self.device.finish()
+        self._clear_inputs()
+        self.announce("error", {"error": type(error).__name__})
+
+    def _go_off_duty(self) -> None:
+        self._outputs.set(0)
+        self.link.close("")
+        self.announce("off_duty")
+        for told in self._announcements:
+            self._console.write(told)
+        self._watchdog.leave_for_bench()
 
     # Gather
 

@@ -1,5 +1,5 @@
 from ansim_fw.core.event import ALARM, FAULT, HEARTBEAT, Event
-from ansim_fw.core.outbox import ALARM_LIMIT_MS, MAX_ENTRIES, OTHER_LIMIT_MS, Outbox
+from ansim_fw.core.outbox import ALARM_LIMIT_MS, MAX_ENTRIES, OTHER_LIMIT_MS, STORE_TIMEOUT_MS, Outbox
 from ansim_fw.core.retry import Jitter
 
 
@@ -24,6 +24,15 @@ def test_nothing_goes_out_before_it_is_stored():
     assert made.next_due() is None
     made.mark_stored(event)
     assert made.next_due().event is event
+
+
+def test_an_event_that_is_never_reported_as_stored_goes_out_all_the_same():
+    made = Outbox(Jitter(7))
+    made.add(Event(1, 0, ALARM, "sos"), 0, False)
+    made.pass_time(STORE_TIMEOUT_MS)
+    assert made.next_due() is None
+    made.pass_time(1)
+    assert made.next_due().event.seq == 0
 
 
 def test_only_its_own_acknowledgement_removes_an_event():

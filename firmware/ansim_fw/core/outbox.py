@@ -9,6 +9,9 @@ from ansim_fw.core.retry import Jitter, wait_ms
 MAX_ENTRIES = const(64)
 
 FIRST_RETRY_MS = const(2000)
+
+# An event that nobody reported as stored goes out all the same after this long: a person waits.
+STORE_TIMEOUT_MS = const(2000)
 ALARM_LIMIT_MS = const(60000)
 OTHER_LIMIT_MS = const(300000)
 
@@ -31,6 +34,8 @@ class Entry:
         self.wait_ms = max(self.wait_ms - elapsed_ms, 0)
         if self.age_ms >= 0:
             self.age_ms = min(self.age_ms + elapsed_ms, _MAX_AGE_MS)
+            if self.age_ms > STORE_TIMEOUT_MS:
+                self.stored = True
 
 
 class Outbox:

@@ -98,9 +98,7 @@ class Database:
         script = ScriptDirectory.from_config(config)
         newest = script.get_current_head()
         if revision is None and sa.inspect(connection).get_table_names():
-            raise ServiceError(
-                f"{self.where} holds another program's tables", "Set ANSIM_DB to a database of its own."
-            )
+            raise ServiceError(f"{self.where} holds another program's tables", "Set ANSIM_DB to a database of its own.")
         if revision is not None and revision not in {each.revision for each in script.walk_revisions()}:
             raise ServiceError(
                 f"{self.where} was made by a newer version of ansim "
@@ -225,9 +223,7 @@ def _explain_server(error: DBAPIError, where: str) -> ServiceError:
 def _lock_holder(path: str) -> str:
     """Return who holds a write lock on the SQLite file, as far as Linux tells."""
     try:
-        inodes = {
-            Path(path + suffix).stat().st_ino for suffix in ("", "-shm") if Path(path + suffix).exists()
-        }
+        inodes = {Path(path + suffix).stat().st_ino for suffix in ("", "-shm") if Path(path + suffix).exists()}
         for line in Path("/proc/locks").read_text(encoding="ascii").splitlines():
             fields = line.split()
             if "WRITE" in fields and int(fields[5].rpartition(":")[2]) in inodes:

@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
-from ansim_fw.core import message
 from sqlalchemy.exc import IntegrityError
 
 from ansim.database import Database
 from ansim.errors import BadInput, ServiceError
 from ansim.schema import KEY_CHARS, NAME_CHARS, devices, history
+from ansim_fw.core import message
 
 # docs/protocol.md: a boot count starts at generation * 2^19 and stays below 2^30.
 MAX_GENERATION = 2047
@@ -159,9 +159,7 @@ class Registry:
     def devices(self) -> list[Identity]:
         """Return all devices by serial number."""
         with self._database.reading() as connection:
-            return [
-                _identity(row) for row in connection.execute(sa.select(devices).order_by(devices.c.number))
-            ]
+            return [_identity(row) for row in connection.execute(sa.select(devices).order_by(devices.c.number))]
 
     def history(self, device: str | None = None) -> list[Entry]:
         """Return the history of device (of all devices: None), oldest first."""
@@ -184,9 +182,7 @@ def normal_mac(mac: str) -> str:
         raise BadInput(f"{mac[:40]!r} is not a MAC address", "It has six bytes, like 24:6f:28:00:00:01.")
     first = int(digits[:2], 16)
     if first & 1 or int(digits, 16) == 0:
-        raise BadInput(
-            f"{mac[:40]!r} can't be a device's MAC address", "Read it again with: ansim flash --port PORT"
-        )
+        raise BadInput(f"{mac[:40]!r} can't be a device's MAC address", "Read it again with: ansim flash --port PORT")
     return ":".join(digits[at : at + 2] for at in range(0, 12, 2))
 
 
@@ -224,9 +220,7 @@ def _enroll(connection: sa.Connection, mac: str, wanted: dict[str, str]) -> Iden
     known = _find(connection, devices.c.mac == mac)
     if known is None:
         return _add(connection, mac, wanted)
-    changes = {
-        name: [getattr(known, name), value] for name, value in wanted.items() if getattr(known, name) != value
-    }
+    changes = {name: [getattr(known, name), value] for name, value in wanted.items() if getattr(known, name) != value}
     if changes:
         connection.execute(devices.update().where(devices.c.mac == mac).values(wanted))
         _append(connection, known.device, "change", "done", changes)
@@ -235,22 +229,16 @@ def _enroll(connection: sa.Connection, mac: str, wanted: dict[str, str]) -> Iden
 
 def _add(connection: sa.Connection, mac: str, wanted: dict[str, str]) -> Identity:
     # Devices are never deleted, so one more than the highest number was never given.
-    number = (
-        connection.execute(sa.select(sa.func.coalesce(sa.func.max(devices.c.number), 0))).scalar_one() + 1
-    )
+    number = connection.execute(sa.select(sa.func.coalesce(sa.func.max(devices.c.number), 0))).scalar_one() + 1
     device = f"AN{number:06d}"
     connection.execute(
-        devices.insert().values(
-            number=number, device=device, mac=mac, enrolled_at=datetime.now(UTC), **wanted
-        )
+        devices.insert().values(number=number, device=device, mac=mac, enrolled_at=datetime.now(UTC), **wanted)
     )
     _append(connection, device, "enroll", "done", {"mac": mac, **wanted})
     return Identity(device, mac, **wanted, generation=0)
 
 
-def _append(
-    connection: sa.Connection, device: str, action: str, result: str, details: Mapping[str, Any]
-) -> None:
+def _append(connection: sa.Connection, device: str, action: str, result: str, details: Mapping[str, Any]) -> None:
     connection.execute(
         history.insert().values(
             device=device,

@@ -47,6 +47,4 @@ def show_device(device: str, as_json: bool) -> None:
         return
     click.echo(f"{identity.device}  {identity.mac}  {identity.board}  {identity.site}  {identity.role}")
     for entry in entries:
-        click.echo(
-            f"  {entry.at:%Y-%m-%d %H:%M:%S} UTC  {entry.action:<12} {entry.result:<8} {dict(entry.details)}"
-        )
+        click.echo(f"  {entry.at:%Y-%m-%d %H:%M:%S} UTC  {entry.action:<12} {entry.result:<8} {dict(entry.details)}")

@@ -1,0 +1,91 @@
+"""``ansim init``: the keys and the settings of a fleet."""
+
+import json
+import os
+import sys
+from dataclasses import replace
+
+import click
+
+from ansim import credentials
+from ansim.fleet import Fleet, WifiNetwork, parse_address
+from ansim.home import Home
+
+WIFI_VARIABLE = "ANSIM_WIFI_PASSPHRASE"
+DEFAULT_SITE = "home"
+
+
+@click.command()
+@click.option("--site", help=f"Where devices go unless told otherwise ({DEFAULT_SITE}).")
+@click.option("--broker", metavar="HOST[:PORT]", help="The broker, as devices reach it (localhost:8883).")
+@click.option(
+    "--wifi-ssid",
+    metavar="NAME",
+    help=f"Add a Wi-Fi network; asks for its passphrase, or takes it from {WIFI_VARIABLE}.",
+)
+@click.option("--yes", is_flag=True, help="Ask nothing; take what is not given from the defaults.")
+@click.option("--json", "as_json", is_flag=True, help="Ask nothing; print one JSON object.")
+def command(site: str | None, broker: str | None, wifi_ssid: str | None, yes: bool, as_json: bool) -> None:
+    """Make the fleet's keys, certificates and settings. What exists is kept, so it is safe to run again."""
+    home = Home.default()
+    asks = sys.stdin.isatty() and not (yes or as_json)
+    fleet = _fleet(home, site, broker, asks)
+    if wifi_ssid:
+        fleet = fleet.with_network(WifiNetwork(wifi_ssid, _passphrase(wifi_ssid)))
+        fleet.save_wifi(home)
+    result = credentials.make(home, fleet.host)
+    fleet.save(home)
+    _show(home, fleet, result, as_json)
+
+
+def _fleet(home: Home, site: str | None, broker: str | None, asks: bool) -> Fleet:
+    """Return the fleet as it is, or a new one, with what was given changed."""
+    if home.fleet_file.exists():
+        fleet = Fleet.load(home)
+    else:
+        fleet = Fleet(site=DEFAULT_SITE)
+        if asks:
+            site = site or click.prompt("Site", default=DEFAULT_SITE)
+            broker = broker or click.prompt("Broker, as devices reach it", default=f"{fleet.host}:{fleet.port}")
+    if site:
+        fleet = replace(fleet, site=site)
+    if broker:
+        host, port = parse_address(broker)
+        fleet = replace(fleet, host=host, port=port)
+    return fleet
+
+
+def _passphrase(ssid: str) -> str:
+    given = os.environ.get(WIFI_VARIABLE)
+    if given is not None:
+        return given
+    entered: str = click.prompt(
+        f"Passphrase of {ssid} (empty: an open network)", default="", hide_input=True, show_default=False
+    )
+    return entered
+
+
+def _show(home: Home, fleet: Fleet, result: credentials.Made, as_json: bool) -> None:
+    networks = [each.ssid for each in fleet.wifi]
+    if as_json:
+        click.echo(
+            json.dumps(
+                {
+                    "ok": True,
+                    "home": str(home.path),
+                    "site": fleet.site,
+                    "broker": f"{fleet.host}:{fleet.port}",
+                    "wifi": networks,
+                    "made": result.made,
+                    "kept": result.kept,
+                }
+            )
+        )
+        return
+    click.echo(f"Home      {home.path}")
+    click.echo(f"Site      {fleet.site}")
+    click.echo(f"Broker    {fleet.host}:{fleet.port}")
+    click.echo(f"Wi-Fi     {', '.join(networks) or 'none yet: ansim init --wifi-ssid NAME'}")
+    click.echo(f"Keys      {len(result.made)} files made, {len(result.kept)} kept as they were")
+    if "operator.nk" in result.made:
+        click.echo("Keep a copy of the keys folder in a safe place: without it no device can be provisioned again.")

@@ -1,0 +1,183 @@
+"""The keys on disk, the tokens and the certificates; that a broker takes them is test_broker's matter."""
+
+import base64
+import json
+import stat
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from mqtt_device import identity
+
+from ansim import credentials, nats_jwt, pki, secret_files
+from ansim.credentials import Authority
+from ansim.errors import BadInput, ServiceError
+from ansim.home import Home
+
+FILES = {
+    "operator.nk",
+    "operator.jwt",
+    "account.nk",
+    "account.jwt",
+    "system.nk",
+    "system.jwt",
+    "receiver.creds",
+    "ca.key",
+    "ca.pem",
+    "broker.key",
+    "broker.pem",
+}
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path / "home")
+
+
+def contents(home: Home) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in home.keys.iterdir()}
+
+
+def claims(token: str) -> dict[str, Any]:
+    body = token.split(".")[1]
+    found: dict[str, Any] = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+    return found
+
+
+def test_making_the_keys_leaves_nothing_that_others_can_read(home: Home) -> None:
+    result = credentials.make(home, "localhost")
+    assert set(result.made) == FILES
+    assert {file.name for file in home.keys.iterdir()} == FILES
+    assert {stat.S_IMODE(file.stat().st_mode) for file in home.keys.iterdir()} == {0o600}
+    assert stat.S_IMODE(home.keys.stat().st_mode) == 0o700
+
+
+def test_making_them_again_changes_nothing(home: Home) -> None:
+    credentials.make(home, "localhost")
+    before = contents(home)
+    result = credentials.make(home, "localhost")
+    assert result.made == []
+    assert contents(home) == before
+
+
+@pytest.mark.parametrize("lost", sorted(FILES - {"account.nk", "ca.key", "operator.nk", "system.nk"}))
+def test_making_them_again_completes_what_is_missing(home: Home, lost: str) -> None:
+    credentials.make(home, "localhost")
+    before = contents(home)
+    (home.keys / lost).unlink()
+    assert credentials.make(home, "localhost").made == [lost]
+    after = contents(home)
+    assert after.keys() == before.keys()
+    assert all(after[name] == before[name] for name in FILES - {lost})
+
+
+@pytest.mark.parametrize("offline", ["operator.nk", "ca.key"])
+def test_a_key_that_was_taken_offline_is_not_made_anew(home: Home, offline: str) -> None:
+    credentials.make(home, "localhost")
+    (home.keys / offline).unlink()
+    credentials.make(home, "localhost")
+    assert not (home.keys / offline).exists()
+    Authority.load(home).device_token(identity())
+
+
+def test_another_broker_host_gets_another_certificate_by_the_same_authority(home: Home) -> None:
+    credentials.make(home, "localhost")
+    authority = (home.keys / "ca.pem").read_bytes()
+    assert credentials.make(home, "alarm.example.org").made == ["broker.pem"]
+    certificate = (home.keys / "broker.pem").read_bytes()
+    for host in ("alarm.example.org", "localhost", "127.0.0.1"):
+        assert pki.covers(certificate, host)
+    assert not pki.covers(certificate, "example.org")
+    assert (home.keys / "ca.pem").read_bytes() == authority
+
+
+@pytest.mark.parametrize("name", ["account.nk", "ca.pem"])
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620])
+def test_a_file_that_others_can_read_is_refused(home: Home, name: str, mode: int) -> None:
+    credentials.make(home, "localhost")
+    (home.keys / name).chmod(mode)
+    with pytest.raises(ServiceError, match=f"{name} can be read or changed by others") as caught:
+        Authority.load(home)
+    assert "chmod 600" in caught.value.hint
+
+
+def test_a_folder_that_others_can_change_is_refused(home: Home) -> None:
+    credentials.make(home, "localhost")
+    home.keys.chmod(0o777)
+    with pytest.raises(ServiceError, match="keys can be changed by others"):
+        Authority.load(home)
+
+
+def test_without_keys_a_person_is_told_how_to_make_them(home: Home) -> None:
+    with pytest.raises(ServiceError, match="does not exist") as caught:
+        Authority.load(home)
+    assert "ansim init" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["account.nk", "ca.pem"])
+@pytest.mark.parametrize("rubbish", [b"", b"SAABC", b"\xff" * 80, b"x" * 100_000])
+def test_a_damaged_file_is_named_and_its_contents_are_not_shown(home: Home, name: str, rubbish: bytes) -> None:
+    credentials.make(home, "localhost")
+    (home.keys / name).write_bytes(rubbish)
+    with pytest.raises(ServiceError, match=f"{name} is (damaged|too long)") as caught:
+        Authority.load(home)
+    assert "SAABC" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_a_device_may_use_its_own_two_topics_and_mqtt_only(home: Home) -> None:
+    credentials.make(home, "localhost")
+    token = Authority.load(home).device_token(identity("AN000007", "harbour"))
+    nats = claims(token)["nats"]
+    assert nats["pub"] == {"allow": ["ansim.harbour.AN000007.evt"]}
+    assert nats["sub"] == {"allow": ["ansim.harbour.AN000007.cmd"]}
+    assert nats["bearer_token"] is True
+    assert nats["allowed_connection_types"] == ["MQTT"]
+    assert "exp" not in claims(token)
+
+
+def test_each_token_is_another_and_its_public_part_is_what_the_registry_may_keep(home: Home) -> None:
+    credentials.make(home, "localhost")
+    authority = Authority.load(home)
+    first, second = (nats_jwt.public_part(authority.device_token(identity())) for _ in range(2))
+    assert first.key != second.key and first.jti != second.jti
+    assert first.key.startswith("U") and len(first.key) == 56 and len(first.jti) == 52
+    assert abs((datetime.now(UTC) - first.issued_at).total_seconds()) < 60
+
+
+@pytest.mark.parametrize("text", ["", "a.b.c", "x", "a.e30.c", "a." + "é" + ".c"])
+def test_what_is_no_token_has_no_public_part(text: str) -> None:
+    with pytest.raises(ValueError, match="not a NATS token"):
+        nats_jwt.public_part(text)
+
+
+def test_secrets_are_in_no_repr(home: Home) -> None:
+    credentials.make(home, "localhost")
+    seed = (home.keys / "account.nk").read_text()
+    assert seed not in repr(Authority.load(home))
+    assert "_account" not in repr(Authority.load(home))
+
+
+def test_a_device_without_a_clock_and_one_in_twenty_years_accept_the_certificates(home: Home) -> None:
+    credentials.make(home, "localhost")
+    for name in ("ca.pem", "broker.pem"):
+        certificate = x509.load_pem_x509_certificate((home.keys / name).read_bytes())
+        assert certificate.not_valid_before_utc < datetime(2000, 1, 1, tzinfo=UTC)
+        assert certificate.not_valid_after_utc.timestamp() > time.time() + 20 * 365 * 86400
+
+
+def test_the_certificates_are_small(home: Home) -> None:
+    credentials.make(home, "localhost")
+    assert len(Authority.load(home).ca_der()) < 420
+    assert len(pki.to_der((home.keys / "broker.pem").read_bytes())) < 520
+
+
+def test_creating_a_secret_never_overwrites_one(tmp_path: Path) -> None:
+    secret_files.create(tmp_path / "a.nk", b"first")
+    with pytest.raises(BadInput, match="File exists"):
+        secret_files.create(tmp_path / "a.nk", b"second")
+    assert (tmp_path / "a.nk").read_bytes() == b"first"
+    assert [file.name for file in tmp_path.iterdir()] == ["a.nk"]

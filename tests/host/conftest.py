@@ -1,0 +1,60 @@
+"""Fixtures for the host's tests: a home of their own, and virtual boards in it."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansim.home import Home
+from ansim.virtual import VirtualBoard, start_board, stop_board
+
+_QUICK_ESPTOOL = (
+    "import sys, esptool; from ansim.virtual.protocol_rfc2217 import use_quick_ports; use_quick_ports(); "
+    "esptool.main(sys.argv[1:])"
+)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    """An empty home, which commands in this process and its children take too."""
+    monkeypatch.setenv("ANSIM_HOME", str(tmp_path / "home"))
+    return Home.default()
+
+
+@pytest.fixture
+def start_virtual_board(home: Home) -> Iterator[Callable[..., VirtualBoard]]:
+    """Start virtual boards with start_board's arguments; they end with the test, or with pytest."""
+    started = []
+
+    def start(name: str = "virtual", **options: Any) -> VirtualBoard:
+        board = start_board(home, name, with_parent=True, **options)
+        started.append(board)
+        return board
+
+    yield start
+    for board in started:
+        stop_board(board)
+
+
+@pytest.fixture
+def virtual_board(start_virtual_board: Callable[..., VirtualBoard]) -> VirtualBoard:
+    """A running virtual board with an empty flash."""
+    return start_virtual_board()
+
+
+@pytest.fixture
+def esptool() -> Callable[..., str]:
+    """Run the real esptool on a board and return what it printed; only pyserial's URL handler is ours."""
+
+    def run(board: VirtualBoard, *arguments: object, fails: bool = False) -> str:
+        command = [sys.executable, "-c", _QUICK_ESPTOOL, "--port", board.url, *map(str, arguments)]
+        done = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120, check=False
+        )
+        assert (done.returncode != 0) == fails, done.stdout
+        return done.stdout
+
+    return run

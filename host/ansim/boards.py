@@ -258,13 +258,9 @@ def _load_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(
-            f"can't read {path}: {error}", "A board file is UTF-8 text that you may read."
-        ) from error
+        raise BadInput(f"can't read {path}: {error}", "A board file is UTF-8 text that you may read.") from error
     except tomllib.TOMLDecodeError as error:
-        raise BadInput(
-            f"{path}: {error}", "The file is TOML; that line does not follow its rules."
-        ) from error
+        raise BadInput(f"{path}: {error}", "The file is TOML; that line does not follow its rules.") from error
 
 
 def _did_you_mean(given: str, known: list[str]) -> str:
@@ -355,9 +351,7 @@ class _Use:
 def _uses(board: Board) -> Iterator[_Use]:
     for name, pin in vars(board.pins).items():
         if isinstance(pin, InputPin):
-            yield _Use(
-                f"pins.{name}", pin.gpio, pull=pin.pull != "none", strapping_reason=pin.strapping_reason
-            )
+            yield _Use(f"pins.{name}", pin.gpio, pull=pin.pull != "none", strapping_reason=pin.strapping_reason)
         elif isinstance(pin, OutputPin):
             yield _Use(f"pins.{name}", pin.gpio, output=True, strapping_reason=pin.strapping_reason)
     if board.battery:

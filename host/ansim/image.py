@@ -68,9 +68,7 @@ def _scripts(source: Path) -> dict[str, bytes]:
     """The files that MicroPython itself starts; they stay source, as it looks for these names only."""
     scripts = {name: source / name for name in ("boot.py", "main.py")}
     if not scripts["main.py"].is_file():
-        raise BadInput(
-            f"there is no firmware in {source}: main.py is missing", "Run it from a complete checkout."
-        )
+        raise BadInput(f"there is no firmware in {source}: main.py is missing", "Run it from a complete checkout.")
     return {name: path.read_bytes() for name, path in scripts.items() if path.is_file()}
 
 
@@ -120,9 +118,7 @@ def _run_mpy_cross(name: str, source: bytes, arguments: list[str]) -> bytes:
     mpy, errors = process.communicate(source)
     if process.returncode:
         said = errors.decode(errors="replace").replace("<stdin>", name).split()
-        raise BadInput(
-            f"firmware/{name} does not compile: {' '.join(said)}", "Correct that line and run it again."
-        )
+        raise BadInput(f"firmware/{name} does not compile: {' '.join(said)}", "Correct that line and run it again.")
     return mpy
 
 

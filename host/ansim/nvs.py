@@ -90,9 +90,7 @@ def nvs_image(settings: Settings, size: int) -> bytes:
 def _blobs(settings: Settings) -> dict[str, bytes]:
     for ssid, passphrase in settings.wifi:
         check_wifi(ssid, passphrase)
-    networks = json.dumps(
-        [list(network) for network in settings.wifi], ensure_ascii=False, separators=(",", ":")
-    )
+    networks = json.dumps([list(network) for network in settings.wifi], ensure_ascii=False, separators=(",", ":"))
     return {
         "device": settings.device.encode(),
         "site": settings.site.encode(),

@@ -116,9 +116,7 @@ MISTAKES = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "says"), [row[1:] for row in MISTAKES], ids=[row[0] for row in MISTAKES]
-)
+@pytest.mark.parametrize(("old", "new", "says"), [row[1:] for row in MISTAKES], ids=[row[0] for row in MISTAKES])
 def test_a_mistake_is_one_message_with_file_and_key(tmp_path: Path, old: str, new: str, says: str) -> None:
     error = broken(tmp_path, old, new)
     assert re.search(says, error.message), error.message

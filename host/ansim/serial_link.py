@@ -1,0 +1,137 @@
+"""Serial ports: from what a person calls one to an open, locked port, with an error that says what is wrong."""
+
+import contextlib
+import errno
+import termios
+from collections.abc import Iterator
+
+import serial
+from serial import rfc2217
+from serial.tools import list_ports
+
+from ansim.errors import BadInput, PortError
+from ansim.home import Home
+from ansim.virtual import find_board, running_boards
+
+CONSOLE_BAUD = 115200
+READ_S = 0.05
+AUTO = "auto"
+VIRTUAL = "virtual"
+
+# Espressif's own USB, and the makers of the USB bridges on ESP32 boards: Silicon Labs, WCH, FTDI.
+ESP_USB_VENDORS = frozenset({0x303A, 0x10C4, 0x1A86, 0x0403})
+PORT_HELP = "A device path, a pyserial URL, 'virtual' or 'virtual:NAME', or 'auto' for the only one."
+
+
+def find_port(port: str, home: Home) -> str:
+    """Turn what a person calls a port into what pyserial opens.
+
+    Raises:
+        BadInput: no such virtual board is running.
+        PortError: ``auto`` finds none or several.
+    """
+    if port == AUTO:
+        return _only_port()
+    if port == VIRTUAL or port.startswith(f"{VIRTUAL}:"):
+        _, _, name = port.partition(":")
+        return find_board(home, name or None).url
+    return port
+
+
+def _only_port() -> str:
+    found = esp_ports()
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise PortError(f"several devices are plugged in: {', '.join(found)}", "Say which one with --port.")
+    raise PortError(
+        "no device is plugged in: there is no USB serial port of an ESP32 board",
+        "Check the cable (some only charge), or use --port virtual after: ansim virtual start",
+    )
+
+
+def esp_ports() -> list[str]:
+    """The USB serial ports that an ESP32 board may be behind, sorted."""
+    return sorted(port.device for port in list_ports.comports() if port.vid in ESP_USB_VENDORS)
+
+
+class _Rfc2217Port(rfc2217.Serial):  # type: ignore[misc]  # pyserial has no types
+    """pyserial's RFC 2217 port, without negotiating again each time a read timeout changes.
+
+    That costs 50 ms at least, and esptool changes the timeout with each command.
+    """
+
+    _negotiated: tuple[object, ...] | None = None
+
+    def open(self) -> None:
+        self._negotiated = None
+        super().open()
+
+    def _reconfigure_port(self) -> None:
+        wanted = (self._baudrate, self._bytesize, self._parity, self._stopbits, self._write_timeout)
+        if wanted != self._negotiated:
+            super()._reconfigure_port()
+            self._negotiated = wanted
+
+
+def _unopened(where: str) -> serial.SerialBase:
+    if not where.startswith("rfc2217://"):
+        return serial.serial_for_url(where, exclusive=True, do_not_open=True)
+    link = _Rfc2217Port()
+    link.port = where
+    return link
+
+
+def open_port(port: str, home: Home) -> serial.SerialBase:
+    """Open and lock port at the console's baud rate; the lock ends with the port or the process.
+
+    Raises:
+        BadInput: port is nothing that could be opened, or no such virtual board is running.
+        PortError: it is missing, busy, or not yours.
+    """
+    where = find_port(port, home)
+    try:
+        link = _unopened(where)
+        link.baudrate, link.timeout = CONSOLE_BAUD, READ_S
+        link.open()
+    except ValueError as error:
+        raise BadInput(f"'{port}' is not a port: {error}", PORT_HELP) from error
+    except (serial.SerialException, OSError, termios.error) as error:
+        raise _why_not(port, where, error, home) from error
+    return link
+
+
+def _why_not(port: str, where: str, error: Exception, home: Home) -> PortError:
+    number = getattr(error, "errno", None) or getattr(error.__context__, "errno", None)
+    if number in (errno.ENOENT, errno.ENODEV, errno.ENXIO):
+        return PortError(f"there is no port {port}", _what_there_is(home))
+    if number in (errno.EACCES, errno.EPERM):
+        hint = "Add yourself to the port's group, and log in again: sudo usermod -aG dialout $USER"
+        return PortError(f"you may not open {port}", hint)
+    if number in (errno.EBUSY, errno.EAGAIN) or any(board.url == where for board in running_boards(home)):
+        return PortError(f"{port} is busy: another program has it open", "Close that program and run it again.")
+    if number == errno.ECONNREFUSED:
+        return PortError(f"nothing listens at {port}, or another program uses it", _what_there_is(home))
+    return PortError(f"can't open {port}: {_first_line(error)}", _what_there_is(home))
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _what_there_is(home: Home) -> str:
+    there = esp_ports() + [f"virtual:{board.name}" for board in running_boards(home)]
+    return f"There are: {', '.join(there)}." if there else "None is there; ansim virtual start makes a virtual one."
+
+
+@contextlib.contextmanager
+def watching(port: str, hint: str = "Plug it in again and repeat the command.") -> Iterator[None]:
+    """Turn the loss of an open port into an error that names it.
+
+    Raises:
+        PortError: the port went away.
+    """
+    try:
+        yield
+    except (serial.SerialException, OSError, termios.error) as error:
+        raise PortError(f"{port} went away: unplugged, or its power failed", hint) from error

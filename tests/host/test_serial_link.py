@@ -1,0 +1,87 @@
+"""Serial ports: what a person calls one, and what they read when it can't be opened."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ansim.errors import BadInput, PortError
+from ansim.home import Home
+from ansim.serial_link import find_port, open_port, watching
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path / "home")
+
+
+@pytest.fixture
+def terminal() -> Iterator[tuple[int, str]]:
+    """A serial line made of a pseudo-terminal: our end, and the path of the other."""
+    ours, theirs = os.openpty()
+    yield ours, os.ttyname(theirs)
+    os.close(theirs)
+    os.close(ours)
+
+
+def test_a_port_opens_at_the_consoles_speed(terminal: tuple[int, str], home: Home) -> None:
+    with open_port(terminal[1], home) as link:
+        assert link.baudrate == 115200
+        link.write(b"hello")
+    assert os.read(terminal[0], 100) == b"hello"
+
+
+def test_a_port_is_one_programs_at_a_time_and_free_again_when_it_ends(terminal: tuple[int, str], home: Home) -> None:
+    path = terminal[1]
+    with open_port(path, home):
+        with pytest.raises(PortError, match=f"{path} is busy: another program has it open") as caught:
+            open_port(path, home)
+        assert caught.value.exit_code == 3
+    open_port(path, home).close()
+
+
+def test_a_port_that_is_not_there_is_named_with_those_that_are(home: Home) -> None:
+    with pytest.raises(PortError, match="there is no port /dev/ttyNONE0") as caught:
+        open_port("/dev/ttyNONE0", home)
+    assert caught.value.hint
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may open everything")
+def test_a_port_that_is_not_yours_says_which_group_helps(tmp_path: Path, home: Home) -> None:
+    path = tmp_path / "port"
+    path.touch(mode=0)
+    with pytest.raises(PortError, match="you may not open") as caught:
+        open_port(str(path), home)
+    assert "dialout" in caught.value.hint
+
+
+def test_a_file_is_no_port(tmp_path: Path, home: Home) -> None:
+    path = tmp_path / "file"
+    path.write_text("not a terminal")
+    with pytest.raises(PortError, match="can't open"):
+        open_port(str(path), home)
+
+
+def test_a_url_of_no_known_kind_is_refused_with_what_is_possible(home: Home) -> None:
+    with pytest.raises(BadInput, match="is not a port") as caught:
+        open_port("carrier-pigeon://loft", home)
+    assert "virtual" in caught.value.hint
+
+
+def test_a_network_port_that_nobody_serves_is_named(home: Home) -> None:
+    with pytest.raises(PortError, match="nothing listens at rfc2217://127.0.0.1:9"):
+        open_port("rfc2217://127.0.0.1:9", home)
+
+
+def test_a_virtual_board_that_is_not_running_says_how_to_start_it(home: Home) -> None:
+    for port in ("virtual", "virtual:hall"):
+        with pytest.raises(BadInput, match="running") as caught:
+            find_port(port, home)
+        assert "ansim virtual start" in caught.value.hint
+
+
+def test_an_unplugged_port_is_a_port_error_with_what_to_do() -> None:
+    with pytest.raises(PortError, match="/dev/ttyUSB7 went away") as caught, watching("/dev/ttyUSB7"):
+        raise OSError(5, "Input/output error")
+    assert "again" in caught.value.hint

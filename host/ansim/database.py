@@ -24,6 +24,10 @@ class DatabaseUnavailable(ServiceError):
     """The database can't be used just now; the same call may succeed later, and nothing was stored."""
 
 
+class DatabaseRefused(ServiceError):
+    """The database does not take this statement or value; trying it again won't help."""
+
+
 class Database:
     """An open database at the newest schema.
 
@@ -205,9 +209,7 @@ def _explain(error: DBAPIError, url: sa.URL, where: str) -> ServiceError:
             f"{where} is not a database, or is damaged",
             "Put back a backup, or move the file away and start a new registry.",
         )
-    return ServiceError(
-        f"{where} refused a statement ({type(cause).__name__})", "Run it again with --debug and report it."
-    )
+    return _refused(where, cause)
 
 
 def _explain_server(error: DBAPIError, where: str) -> ServiceError:
@@ -215,8 +217,12 @@ def _explain_server(error: DBAPIError, where: str) -> ServiceError:
         return DatabaseUnavailable(
             f"{where} can't be reached or is busy", "Check that the database server runs, then try again."
         )
-    return ServiceError(
-        f"{where} refused a statement ({type(error).__name__})", "Run it again with --debug and report it."
+    return _refused(where, error)
+
+
+def _refused(where: str, cause: Exception) -> DatabaseRefused:
+    return DatabaseRefused(
+        f"{where} refused a statement ({type(cause).__name__})", "Run it again with --debug and report it."
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from ansim.database import Database
+from ansim.database import Database, DatabaseRefused
 from ansim.errors import BadInput, ServiceError
 from ansim.schema import KEY_CHARS, NAME_CHARS, devices, history
 from ansim_fw.core import message
@@ -88,7 +88,7 @@ class Registry:
             try:
                 with self._database.writing() as connection:
                     return _enroll(connection, mac, wanted)
-            except ServiceError as error:
+            except DatabaseRefused as error:
                 # Another process took the same number (or the same MAC) first: look again.
                 if not isinstance(error.__cause__, IntegrityError):
                     raise

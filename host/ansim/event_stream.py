@@ -1,0 +1,210 @@
+"""The receiver's side of the broker: a connection that stays, the stream of events, and batches out of it."""
+
+import asyncio
+import contextlib
+import json
+import ssl
+from collections.abc import Callable
+
+from nats.aio.client import Client, RawCredentials
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+from nats.errors import Error as NatsError
+from nats.errors import TimeoutError as NatsTimeoutError
+from nats.js.api import (
+    AckPolicy,
+    ConsumerConfig,
+    DiscardPolicy,
+    RetentionPolicy,
+    StorageType,
+    StreamConfig,
+)
+from nats.js.errors import APIError, BadRequestError
+
+from ansim import secret_files
+from ansim.credentials import STREAM, Authority
+from ansim.errors import ServiceError
+from ansim.fleet import Fleet
+from ansim.home import Home
+
+CONSUMER = "receiver"
+BATCH = 256
+# How long the broker keeps a request for events open. After the broker was away it takes at most so long, and one
+# second more, until we ask again.
+_ASK_S = 2
+_CONNECT_S = 5
+# https://docs.nats.io/reference/reference-protocols/nats_api_reference: statuses of a request for messages
+_NO_RESPONDERS, _CONFLICT = "503", "409"
+
+# Unconsumed events are never dropped to make room: a full stream refuses new ones, and devices send those again until
+# they are acknowledged. Nothing is kept once it is in the database.
+_STREAM_CONFIG = StreamConfig(
+    name=STREAM,
+    subjects=["ansim.*.*.evt"],
+    retention=RetentionPolicy.WORK_QUEUE,
+    discard=DiscardPolicy.NEW,
+    storage=StorageType.FILE,
+    max_bytes=1024**3,
+    max_msg_size=4096,
+)
+_CONSUMER_CONFIG = ConsumerConfig(
+    name=CONSUMER,
+    durable_name=CONSUMER,
+    ack_policy=AckPolicy.EXPLICIT,
+    # Longer than a commit takes; an event that a killed receiver had in hand comes again after it.
+    ack_wait=10,
+    max_ack_pending=8 * BATCH,
+)
+
+Notice = Callable[[str], None]
+
+
+class BrokerUnreachable(ServiceError):
+    """The broker does not answer just now; it may later."""
+
+
+class StreamLost(ServiceError):
+    """The broker has lost the stream, or another program deleted it."""
+
+
+async def connect(home: Home, fleet: Fleet, notice: Notice) -> Client:
+    """Return a connection with the receiver's credentials; it connects again by itself when it is lost.
+
+    Raises:
+        BrokerUnreachable: no answer for five seconds.
+        ServiceError: keys missing or readable by others, the broker refuses them, or is another fleet's.
+    """
+    credentials = RawCredentials(secret_files.read(home.keys / "receiver.creds").decode())
+    context = ssl.create_default_context(cadata=Authority.load(home).ca_der())
+    where = f"the broker at {fleet.host}:{fleet.client_port}"
+
+    last_error: list[Exception] = []
+
+    async def lost() -> None:
+        notice(f"lost {where}; trying again")
+
+    async def found() -> None:
+        notice(f"reached {where} again")
+
+    async def note(error: Exception) -> None:
+        last_error[:] = [error]
+
+    client = Client()
+    try:
+        await asyncio.wait_for(
+            client.connect(
+                f"tls://{fleet.host}:{fleet.client_port}",
+                user_credentials=credentials,
+                tls=context,
+                name="ansim receiver",
+                allow_reconnect=True,
+                max_reconnect_attempts=-1,
+                reconnect_time_wait=1,
+                disconnected_cb=lost,
+                reconnected_cb=found,
+                error_cb=note,
+            ),
+            _CONNECT_S,
+        )
+    except (NatsError, OSError, TimeoutError) as error:
+        await client.close()
+        raise _explain(last_error[0] if last_error else error, where) from error
+    return client
+
+
+def _explain(error: Exception, where: str) -> ServiceError:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return ServiceError(
+            f"{where} is not this fleet's: its certificate is not signed by this home's CA, or is for another host",
+            "Check the broker's address in fleet.toml, and that both use the same keys.",
+        )
+    if "authorization" in str(error).lower():
+        return ServiceError(
+            f"{where} refuses the receiver's credentials", "Check that both use the same keys (home's keys folder)."
+        )
+    return BrokerUnreachable(f"{where} can't be reached", "Start it with: ansim broker")
+
+
+class EventStream:
+    """The stream of events, made if it is missing, and this receiver's place in it.
+
+    Receivers that use it at the same time share the events between them.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._inbox = client.new_inbox()
+        self._subscription: Subscription | None = None
+        self._asked = 0
+
+    async def prepare(self) -> None:
+        """Make or update stream and consumer.
+
+        Raises:
+            ServiceError: JetStream refuses.
+            BrokerUnreachable: no answer.
+        """
+        jetstream = self._client.jetstream()
+        try:
+            try:
+                await jetstream.add_stream(_STREAM_CONFIG)
+            except BadRequestError:
+                # It exists with other settings, of an older version.
+                await jetstream.update_stream(_STREAM_CONFIG)
+            await jetstream.add_consumer(STREAM, _CONSUMER_CONFIG)
+        except APIError as error:
+            raise ServiceError(
+                f"the broker refuses the stream of events: {error.description}", "See nats.log in home's broker folder."
+            ) from error
+        except (NatsError, TimeoutError) as error:
+            raise BrokerUnreachable("the broker does not answer", "See nats.log in home's broker folder.") from error
+        if self._subscription is None:
+            self._subscription = await self._client.subscribe(self._inbox)
+        self._asked = 0
+
+    async def next_batch(self) -> list[Msg]:
+        """Wait for events and return 1 to BATCH of them, in their order.
+
+        Raises:
+            StreamLost: stream or consumer are gone; prepare again.
+        """
+        assert self._subscription is not None
+        batch: list[Msg] = []
+        while not batch:
+            if self._asked <= 0:
+                await self._ask()
+            try:
+                self._take(await self._subscription.next_msg(timeout=_ASK_S + 1), batch)
+            except NatsTimeoutError:
+                # The broker was away and forgot what we asked.
+                self._asked = 0
+        while self._subscription.pending_msgs and len(batch) < BATCH:
+            self._take(await self._subscription.next_msg(timeout=_ASK_S + 1), batch)
+        return batch
+
+    async def give_back(self) -> None:
+        """Let other receivers have at once what was delivered here and not taken."""
+        if self._subscription is not None:
+            rest: list[Msg] = []
+            with contextlib.suppress(NatsError, StreamLost):
+                while self._subscription.pending_msgs:
+                    self._take(await self._subscription.next_msg(timeout=1), rest)
+                for message in rest:
+                    await message.nak()
+
+    def _take(self, message: Msg, batch: list[Msg]) -> None:
+        headers = message.headers or {}
+        status = headers.get("Status")
+        if status is None:
+            batch.append(message)
+            self._asked -= 1
+        elif status == _NO_RESPONDERS or (status == _CONFLICT and "Deleted" in headers.get("Description", "")):
+            raise StreamLost("the stream of events is gone")
+        else:
+            # The request ran out.
+            self._asked = 0
+
+    async def _ask(self) -> None:
+        request = json.dumps({"batch": BATCH, "expires": _ASK_S * 1_000_000_000}).encode()
+        await self._client.publish(f"$JS.API.CONSUMER.MSG.NEXT.{STREAM}.{CONSUMER}", request, self._inbox)
+        self._asked = BATCH

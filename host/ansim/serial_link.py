@@ -6,12 +6,12 @@ import termios
 from collections.abc import Iterator
 
 import serial
-from serial import rfc2217
 from serial.tools import list_ports
 
 from ansim.errors import BadInput, PortError
 from ansim.home import Home
 from ansim.virtual import find_board, running_boards
+from ansim.virtual.protocol_rfc2217 import use_quick_ports
 
 CONSOLE_BAUD = 115200
 READ_S = 0.05
@@ -55,33 +55,6 @@ def esp_ports() -> list[str]:
     return sorted(port.device for port in list_ports.comports() if port.vid in ESP_USB_VENDORS)
 
 
-class _Rfc2217Port(rfc2217.Serial):  # type: ignore[misc]  # pyserial has no types
-    """pyserial's RFC 2217 port, without negotiating again each time a read timeout changes.
-
-    That costs 50 ms at least, and esptool changes the timeout with each command.
-    """
-
-    _negotiated: tuple[object, ...] | None = None
-
-    def open(self) -> None:
-        self._negotiated = None
-        super().open()
-
-    def _reconfigure_port(self) -> None:
-        wanted = (self._baudrate, self._bytesize, self._parity, self._stopbits, self._write_timeout)
-        if wanted != self._negotiated:
-            super()._reconfigure_port()
-            self._negotiated = wanted
-
-
-def _unopened(where: str) -> serial.SerialBase:
-    if not where.startswith("rfc2217://"):
-        return serial.serial_for_url(where, exclusive=True, do_not_open=True)
-    link = _Rfc2217Port()
-    link.port = where
-    return link
-
-
 def open_port(port: str, home: Home) -> serial.SerialBase:
     """Open and lock port at the console's baud rate; the lock ends with the port or the process.
 
@@ -91,7 +64,8 @@ def open_port(port: str, home: Home) -> serial.SerialBase:
     """
     where = find_port(port, home)
     try:
-        link = _unopened(where)
+        use_quick_ports()
+        link = serial.serial_for_url(where, exclusive=True, do_not_open=True)
         link.baudrate, link.timeout = CONSOLE_BAUD, READ_S
         link.open()
     except ValueError as error:

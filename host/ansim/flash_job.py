@@ -1,0 +1,175 @@
+"""One device from the command to the PASS: what is flashed, in which order, and what is recorded of it."""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ansim.boards import Board, load_board
+from ansim.client import Console
+from ansim.errors import AnsimError, BadInput, DeviceError
+from ansim.flasher import FLASH_BAUD, Flasher, FlashReport, Part, Progress
+from ansim.home import Home
+from ansim.image import build_firmware, filesystem_image
+from ansim.micropython_source import image_for
+from ansim.provisioning import Provisioner, Wishes
+from ansim.serial_link import open_port
+
+# A device that runs answers at once; one that is blank, asleep or in the REPL does not, and is not waited for.
+GREETING_S = 1.0
+START_S = 30.0
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be done with the device on a port."""
+
+    home: Home
+    port: str
+    board: str
+    wishes: Wishes = Wishes()
+    baud: int = FLASH_BAUD
+    micropython: Path | None = None
+    discard_pending: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of it; device is empty where no identity was given."""
+
+    device: str
+    report: FlashReport
+    info: dict[str, Any]
+    micropython: str
+    discarded: int
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "ok": True,
+            "device": self.device,
+            "micropython": self.micropython,
+            "discarded_events": self.discarded,
+            **vars(self.report),
+            "info": self.info,
+        }
+
+
+def flash(job: Job, on_progress: Progress) -> Outcome:
+    """Put MicroPython, firmware and (after ``ansim init``) identity on a device, and wait until it runs.
+
+    Raises:
+        BadInput: an option, file or setting can't be used, or events would be lost; the device is as it was.
+        PortError, DeviceError: it went wrong on the way; the next run takes it up from there.
+    """
+    board = load_board(job.board)
+    on_progress("building", 0, 1)
+    micropython = image_for(board, job.home, job.micropython)
+    firmware = build_firmware(board, job.home)
+    vfs = board.partitions.vfs
+    files = [(vfs.offset + offset, data) for offset, data in filesystem_image(firmware.files, vfs.size)]
+    parts = [Part("MicroPython", micropython.segments(board)), Part("firmware", files)]
+    expected = {"build": firmware.build}
+    details = {"build": firmware.build, "micropython": micropython.version, "sha256": micropython.sha256}
+    with _provisioner(job, board) as provisioner:
+        return _write(job, board, parts, provisioner, _Record("flash", expected, details), on_progress)
+
+
+def provision(job: Job, on_progress: Progress) -> Outcome:
+    """Give a flashed device its identity, and leave the rest of its flash alone; raises what flash raises."""
+    board = load_board(job.board)
+    with Provisioner(job.home, board, job.wishes) as provisioner:
+        return _write(job, board, [], provisioner, _Record("provision", {}, {}), on_progress)
+
+
+@contextlib.contextmanager
+def _provisioner(job: Job, board: Board) -> Iterator[Provisioner | None]:
+    """A provisioner, or None where this station has no fleet yet."""
+    if not job.home.fleet_file.exists():
+        if job.wishes.any:
+            raise BadInput("there is no fleet to give the device a place in", "Make it first: ansim init")
+        yield None
+        return
+    with Provisioner(job.home, board, job.wishes) as provisioner:
+        yield provisioner
+
+
+@dataclass(frozen=True)
+class _Record:
+    """What goes into the history, and what the device has to say of itself afterwards."""
+
+    action: str
+    expected: dict[str, str]
+    details: dict[str, Any]
+
+
+def _write(
+    job: Job,
+    board: Board,
+    parts: Sequence[Part],
+    provisioner: Provisioner | None,
+    record: _Record,
+    on_progress: Progress,
+) -> Outcome:
+    with open_port(job.port, job.home) as link:
+        console = Console(link, job.port)
+        discarded = _pending(console, job.discard_pending) if parts else 0
+        flasher = Flasher(link, job.port, board, on_progress)
+        try:
+            report = flasher.run(parts, lambda mac: [provisioner.part(mac)] if provisioner else [], job.baud)
+            on_progress("starting", 0, 1)
+            info = _started(console, record.expected | _expected_identity(provisioner))
+        except AnsimError as error:
+            if provisioner:
+                provisioner.record(record.action, "failed", {**record.details, "error": error.message})
+            raise
+    device = ""
+    if provisioner and provisioner.identity:
+        provisioner.confirm()
+        provisioner.record(record.action, "passed", {**record.details, **vars(report)})
+        device = provisioner.identity.device
+    return Outcome(device, report, info, str(record.details.get("micropython", "")), discarded)
+
+
+def _pending(console: Console, discard: bool) -> int:
+    """How many events the device holds that nobody has acknowledged; the new filesystem has none of them."""
+    try:
+        info = console.request("info", timeout_s=GREETING_S)
+    except DeviceError:
+        return 0
+    pending = info.get("pending")
+    if not isinstance(pending, int) or pending <= 0:
+        return 0
+    if not discard:
+        raise BadInput(
+            f"the device on {console.name} holds {pending} events that no receiver has acknowledged;"
+            " flashing would lose them",
+            "Let it reach its receiver first, or give --discard-pending if they may be lost.",
+        )
+    return pending
+
+
+def _expected_identity(provisioner: Provisioner | None) -> dict[str, str]:
+    return {"device": provisioner.identity.device} if provisioner and provisioner.identity else {}
+
+
+def _started(console: Console, expected: dict[str, str]) -> dict[str, Any]:
+    """Wait until the device answers, and check that it is what was written.
+
+    Raises:
+        DeviceError: it does not answer, or is something else.
+    """
+    try:
+        info = console.request("info", timeout_s=START_S, repeat=True)
+    except DeviceError as error:
+        raise DeviceError(
+            f"the device on {console.name} was written and checked, but does not start ({START_S:g} s)",
+            f"See what it says after a reset: mpremote connect {console.name} resume repl",
+        ) from error
+    for key, value in expected.items():
+        if info.get(key) != value:
+            raise DeviceError(
+                f"the device on {console.name} says that its {key} is '{str(info.get(key))[:40]}', not '{value}'",
+                "Flash it again; if that repeats, its flash chip is failing.",
+            )
+    return info

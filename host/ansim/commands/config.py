@@ -1,0 +1,26 @@
+"""``ansim config``: a device's settings."""
+
+from typing import Any
+
+import click
+
+from ansim.show import console_of, json_option, port_option, show_facts
+from ansim_fw.core.config import LIMITS
+
+
+def _limits(name: str) -> click.IntRange:
+    lowest, highest, _ = LIMITS[name]
+    return click.IntRange(lowest, highest)
+
+
+@click.command()
+@port_option
+@click.option("--heartbeat-min", type=_limits("heartbeat_min"), help="Minutes between two signs of life.")
+@click.option("--cancel-s", type=_limits("cancel_s"), help="Seconds in which the wearer can cancel an alarm.")
+@json_option
+def command(port: str, heartbeat_min: int | None, cancel_s: int | None, as_json: bool) -> None:
+    """Show a device's settings, after changing those that are given."""
+    given = {"heartbeat_min": heartbeat_min, "cancel_s": cancel_s}
+    changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    with console_of(port) as console:
+        show_facts(console.request("config", {"set": changes} if changes else None), as_json)

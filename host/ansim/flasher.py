@@ -17,6 +17,8 @@ from ansim.image import Segment
 from ansim.serial_link import CONSOLE_BAUD, READ_S, watching
 
 FLASH_BAUD = 460800
+# Each takes two seconds; they alternate between two timings of the reset.
+CONNECT_ATTEMPTS = 4
 _AGAIN = "Plug it in again and repeat the command: it takes up what is on the device already."
 
 
@@ -172,7 +174,7 @@ class Flasher:
         """Return esptool's object for the chip, which is now in download mode."""
         self._on_progress("connecting", 0, 1)
         try:
-            chip = esptool.detect_chip(self._link)
+            chip = esptool.detect_chip(self._link, connect_attempts=CONNECT_ATTEMPTS)
         except esptool.FatalError as error:
             raise DeviceError(
                 f"no ESP32 answers on {self._name}",

@@ -2,11 +2,12 @@
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from chip_kit import flash_content
 
 from ansim.home import Home
 from ansim.virtual import VirtualBoard, start_board, stop_board
@@ -43,6 +44,19 @@ def start_virtual_board(home: Home) -> Iterator[Callable[..., VirtualBoard]]:
 def virtual_board(start_virtual_board: Callable[..., VirtualBoard]) -> VirtualBoard:
     """A running virtual board with an empty flash."""
     return start_virtual_board()
+
+
+@pytest.fixture
+def start_booting_board(home: Home, start_virtual_board: Callable[..., VirtualBoard]) -> Callable[..., VirtualBoard]:
+    """Start virtual boards that were flashed in an earlier life, with MicroPython's stand-in and the given files."""
+
+    def start(files: Mapping[str, str], name: str = "virtual", **options: Any) -> VirtualBoard:
+        folder = home.virtual / name
+        folder.mkdir()
+        (folder / "flash.bin").write_bytes(flash_content(files))
+        return start_virtual_board(name, **options)
+
+    return start
 
 
 @pytest.fixture

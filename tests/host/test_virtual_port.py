@@ -33,10 +33,11 @@ def enter_download_mode(port: serial.Serial) -> None:
     port.dtr = False
 
 
-def wait_for_state(board: VirtualBoard, state: str) -> None:
+def wait_for(board: VirtualBoard, key: str, value: object) -> None:
+    """Wait until the board's status has value at key."""
     deadline = time.monotonic() + DEADLINE_S
-    while (now := board.control.status()["state"]) != state:
-        assert time.monotonic() < deadline, f"the board is {now}, not {state}"
+    while (now := board.control.status()[key]) != value:
+        assert time.monotonic() < deadline, f"the board's {key} is {now}, not {value}"
         time.sleep(0.01)
 
 
@@ -58,8 +59,8 @@ def test_a_tool_that_goes_away_while_it_holds_reset_lets_the_chip_run(virtual_bo
     with opened(virtual_board) as port:
         port.dtr = False
         port.rts = True
-        wait_for_state(virtual_board, "reset")
-    wait_for_state(virtual_board, "running")
+        wait_for(virtual_board, "state", "reset")
+    wait_for(virtual_board, "state", "running")
 
 
 def test_a_second_tool_is_refused_at_once_and_the_port_is_free_again_later(
@@ -115,6 +116,7 @@ def test_a_client_that_does_not_speak_rfc2217_is_dropped_and_the_next_one_served
         client.sendall(garbage)
         while client.recv(4096):
             pass
+    wait_for(virtual_board, "tool_connected", False)
     with opened(virtual_board) as port:
         enter_download_mode(port)
         assert b"waiting" in port.read_until(b"waiting")

@@ -31,6 +31,9 @@ class BareChip:
     def halt(self) -> None:
         """Nothing runs."""
 
+    def close(self) -> None:
+        """Nothing to give back."""
+
     def write(self, data: bytes) -> None:
         """Nobody reads."""
 

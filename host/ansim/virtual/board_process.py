@@ -1,6 +1,7 @@
 """The process of one virtual board: ``python -m ansim.virtual.board_process FOLDER OPTIONS`` (JSON)."""
 
 import asyncio
+import contextlib
 import fcntl
 import json
 import logging
@@ -8,21 +9,26 @@ import os
 import secrets
 import signal
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ansim import secret_files
 from ansim.boards import load_board
 from ansim.errors import AnsimError, BadInput
 from ansim.virtual.bare_chip import BareChip
 from ansim.virtual.board import DevBoard, Log, MakeRunner, Runner
+from ansim.virtual.chip import Chip
 from ansim.virtual.control_server import ControlServer
 from ansim.virtual.flash import Flash
 from ansim.virtual.running import BoardFolder
 
+RUNNABLE_CHIP = "esp32"
 _MAC_PREFIX = b"\x02"  # locally administered, so that it can't be a real device's
 _LOG_BYTES = 1 << 20
+_LOCK_ATTEMPTS = 20
 
 
 @dataclass(frozen=True)
@@ -62,12 +68,12 @@ class _Process:
         chip = self._options.chip or board_file.chip
         mac = lasting_mac(self._folder.mac)
         flash = Flash(self._folder.flash, board_file.flash_bytes)
-        make = _runner_maker(chip)
+        make = _runner_maker(self._folder, mac, chip)
         board = DevBoard(board_file, flash, chip, mac, self._options.paced, make)
         try:
             await self._serve(board, {"board": board_file.name, "chip": chip, "mac": mac.hex(":")})
         finally:
-            board.power_off()
+            board.chip.close()
             flash.close()
 
     async def _serve(self, board: DevBoard, about: dict[str, Any]) -> None:
@@ -75,10 +81,10 @@ class _Process:
         _end_on(ended.set, self._options.with_parent)
         port = self._open_port(board)
         token = secrets.token_hex(16)
-        server, control_port = await ControlServer(board, token, ended.set).open()
-        _write_private(self._folder.token, token)
+        server, control_port = await ControlServer(board, token).open()
+        secret_files.replace(self._folder.token, token.encode())
         about |= {"pid": os.getpid(), "port": port, "control_port": control_port}
-        _write_private(self._folder.running, json.dumps(about))
+        secret_files.replace(self._folder.running, json.dumps(about).encode())
         board.power_on()
         serving = asyncio.ensure_future(board.port.serve())
         logging.info("serial port rfc2217://127.0.0.1:%d, %s", port, about["mac"])
@@ -106,7 +112,7 @@ def lasting_mac(path: Path) -> bytes:
         BadInput: the file does not hold a MAC.
     """
     if not path.exists():
-        _write_private(path, (_MAC_PREFIX + secrets.token_bytes(5)).hex(":"))
+        path.write_text((_MAC_PREFIX + secrets.token_bytes(5)).hex(":"))
     try:
         mac = bytes.fromhex(path.read_text().strip().replace(":", ""))
     except ValueError:
@@ -116,8 +122,10 @@ def lasting_mac(path: Path) -> bytes:
     return mac
 
 
-def _runner_maker(chip: str) -> MakeRunner:
-    def make(emit: Callable[[bytes], None], _log: Log) -> Runner:
+def _runner_maker(folder: BoardFolder, mac: bytes, chip: str) -> MakeRunner:
+    def make(emit: Callable[[bytes], None], log: Log) -> Runner:
+        if chip == RUNNABLE_CHIP:
+            return Chip(folder.chip, folder.flash, mac, emit, log)
         return BareChip(chip, emit)
 
     return make
@@ -137,24 +145,18 @@ def _lock(folder: BoardFolder) -> Any:
     Raises:
         BadInput: another process holds it.
     """
-    lock = folder.lock.open("w")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        raise BadInput(
-            f"the virtual board '{folder.path.name}' is running already, but does not answer",
-            f"Stop it with: ansim virtual stop {folder.path.name}",
-        ) from None
-    return lock
-
-
-def _write_private(path: Path, text: str) -> None:
-    """Put text into path in one step, readable by the owner only."""
-    new = path.with_suffix(".new")
-    new.unlink(missing_ok=True)
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
-    new.replace(path)
+    lock = folder.lock.open("a")
+    for _ in range(_LOCK_ATTEMPTS):
+        with contextlib.suppress(OSError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock.truncate(0)
+            print(os.getpid(), file=lock, flush=True)
+            return lock
+        time.sleep(0.05)  # who looks whether the board runs holds the lock for a moment
+    raise BadInput(
+        f"the virtual board '{folder.path.name}' is starting or running already",
+        "See what runs with: ansim virtual list",
+    )
 
 
 def _bound_log(path: Path) -> None:

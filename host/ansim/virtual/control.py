@@ -77,10 +77,6 @@ class ControlClient:
     def power(self, on: bool) -> None:
         self._call("power", on=on)
 
-    def stop(self) -> None:
-        """End the board's process."""
-        self._call("stop")
-
     @contextmanager
     def watch(self, timeout_s: float | None = None) -> Iterator[Iterator[Seen]]:
         """Yield an iterator of what the board does from now on.

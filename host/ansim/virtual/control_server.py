@@ -27,7 +27,6 @@ class ControlServer:
 
     board: DevBoard
     token: str
-    stop: Callable[[], None]
 
     async def open(self) -> tuple[asyncio.Server, int]:
         """Listen on a free port of 127.0.0.1; return the server and the port."""
@@ -37,8 +36,8 @@ class ControlServer:
     async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             await self._converse(reader, writer)
-        except (ConnectionError, ValueError):
-            pass  # it went away, or sent a line that is too long
+        except (ConnectionError, ValueError, asyncio.CancelledError):
+            pass  # it went away, sent a line that is too long, or the board ends
         finally:
             writer.close()
 
@@ -129,10 +128,6 @@ class ControlServer:
             self.board.power_on()
         else:
             self.board.power_off()
-        return {}
-
-    async def _do_stop(self, _request: Arguments) -> dict[str, Any]:
-        self.stop()
         return {}
 
 

@@ -247,8 +247,10 @@ class SerialPort:
         Raises:
             OSError: the port can't be had.
         """
+        if port:
+            _check_free(port)
         self._listener = _bind(port)
-        self._listener.listen()
+        _listen(self._listener)
         return int(self._listener.getsockname()[1])
 
     async def serve(self) -> None:
@@ -262,7 +264,7 @@ class SerialPort:
             self._listener.close()
             self._listener = place
             await self._serve_client(connection)
-            self._listener.listen()
+            _listen(self._listener)
 
     async def _serve_client(self, connection: socket.socket) -> None:
         loop = asyncio.get_running_loop()
@@ -283,9 +285,22 @@ class SerialPort:
 
 
 def _bind(port: int) -> socket.socket:
+    """Take the port without listening, also beside another socket of this user that has it."""
     bound = socket.socket()
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     bound.setblocking(False)
     bound.bind(("127.0.0.1", port))
     return bound
+
+
+def _listen(bound: socket.socket) -> None:
+    # Connections inherit this; without it their last minute would make the port look taken to _check_free.
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.listen()
+
+
+def _check_free(port: int) -> None:
+    """Raise OSError where another program, or board, has the port."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(("127.0.0.1", port))

@@ -36,6 +36,10 @@ class BoardFolder:
         return self.path / "flash.bin"
 
     @property
+    def chip(self) -> Path:
+        return self.path / "chip"
+
+    @property
     def mac(self) -> Path:
         return self.path / "mac"
 
@@ -159,16 +163,12 @@ def find_board(home: Home, name: str | None = None) -> VirtualBoard:
 
 
 def stop_board(board: VirtualBoard) -> None:
-    """End the board's process and wait until it and its chip are gone."""
-    try:
-        board.control.stop()
-    except DeviceError:
-        _signal(board.pid, signal.SIGTERM)
+    """End the board's process and wait until it is gone; a board that has ended already is fine."""
     folder = BoardFolder(board.folder)
-    if not _ended(folder, _STOP_S):
-        _signal(board.pid, signal.SIGKILL)
-        _ended(folder, _STOP_S)
-    folder.running.unlink(missing_ok=True)
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if _holder(folder) == board.pid:
+            _signal(board.pid, number)
+            _await_end(folder, board.pid)
     if child := _children.pop(board.pid, None):
         child.wait()
 
@@ -190,7 +190,7 @@ def _alive(path: Path) -> VirtualBoard | None:
         board = VirtualBoard(name=path.name, folder=path, control=control, **data)
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    if _held(folder):
+    if _holder(folder) == board.pid:
         return board
     folder.running.unlink(missing_ok=True)
     return None
@@ -224,14 +224,15 @@ def _await_ready(process: subprocess.Popen[bytes], folder: BoardFolder) -> None:
         raise BadInput(said["error"], said["hint"])
 
 
-def _held(folder: BoardFolder) -> bool:
-    """Whether a process holds the folder. Unlike a pid, the kernel lets go of a lock even for a zombie."""
-    with folder.lock.open("a") as lock:
+def _holder(folder: BoardFolder) -> int | None:
+    """The pid of the process that holds the folder. Unlike a pid, the kernel ends a lock even for a zombie."""
+    with folder.lock.open("a+") as lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except OSError:
-            return True
-    return False
+            lock.seek(0)
+            return int(lock.read() or 0)
+    return None
 
 
 def _signal(pid: int, number: int) -> None:
@@ -239,10 +240,7 @@ def _signal(pid: int, number: int) -> None:
         os.kill(pid, number)
 
 
-def _ended(folder: BoardFolder, timeout_s: float) -> bool:
-    deadline = time.monotonic() + timeout_s
-    while _held(folder):
-        if time.monotonic() > deadline:
-            return False
+def _await_end(folder: BoardFolder, pid: int) -> None:
+    deadline = time.monotonic() + _STOP_S
+    while _holder(folder) == pid and time.monotonic() < deadline:
         time.sleep(0.01)
-    return True

@@ -1,0 +1,159 @@
+"""Virtual boards as processes: several at once, found again, gone without a trace."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from ansim.cli import cli
+from ansim.errors import AnsimError, BadInput
+from ansim.home import Home
+from ansim.virtual import VirtualBoard, find_board, running_boards, start_board, stop_board
+
+Start = Callable[..., VirtualBoard]
+DEADLINE_S = 20
+
+
+def wait_until(condition: Callable[[], object], what: str) -> None:
+    deadline = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.02)
+
+
+def processes_naming(text: Path) -> list[str]:
+    """Command lines of live processes that hold text."""
+    listed = subprocess.run(["ps", "-eo", "stat=,args="], capture_output=True, text=True, check=True).stdout
+    return [line for line in listed.splitlines() if str(text) in line and not line.startswith("Z")]
+
+
+def ansim(*arguments: str) -> str:
+    """Run the command line; return what it prints, raise what it raises."""
+    result = CliRunner().invoke(cli, ["virtual", *arguments], standalone_mode=False)
+    if result.exception:
+        raise result.exception
+    return result.output
+
+
+def test_several_boards_run_at_once_each_with_its_own_mac(start_virtual_board: Start, home: Home) -> None:
+    boards = [start_virtual_board(name) for name in ("hall", "kitchen")]
+    assert len({board.mac for board in boards}) == len({board.port for board in boards}) == 2
+    assert {board.mac[:3] for board in boards} == {"02:"}
+    assert running_boards(home) == boards
+    with pytest.raises(BadInput, match="several virtual boards are running: hall, kitchen"):
+        find_board(home)
+
+
+def test_a_missing_board_is_told_with_those_that_run_and_the_way_to_start_it(
+    start_virtual_board: Start, home: Home
+) -> None:
+    start_virtual_board("hall")
+    with pytest.raises(BadInput, match="no virtual board 'attic' is running; running: hall") as caught:
+        find_board(home, "attic")
+    assert caught.value.hint == "Start it with: ansim virtual start attic"
+
+
+def test_the_same_board_does_not_start_twice(start_virtual_board: Start) -> None:
+    board = start_virtual_board("hall")
+    with pytest.raises(BadInput, match="'hall' is running already, at rfc2217://127.0.0.1:"):
+        start_virtual_board("hall")
+    assert board.control.status()["state"] == "running"
+
+
+def test_a_killed_board_leaves_no_child_and_starts_again(start_virtual_board: Start, home: Home) -> None:
+    board = start_virtual_board("hall")
+    os.kill(board.pid, signal.SIGKILL)
+    wait_until(lambda: not processes_naming(board.folder), "a process of the killed board is left")
+    assert running_boards(home) == []
+    again = start_virtual_board("hall")
+    assert again.mac == board.mac
+
+
+def test_a_stopped_board_is_gone_and_stopping_it_again_is_harmless(start_virtual_board: Start, home: Home) -> None:
+    board = start_virtual_board("hall")
+    stop_board(board)
+    assert running_boards(home) == []
+    assert processes_naming(board.folder) == []
+    assert not (board.folder / "running.json").exists()
+    assert "Traceback" not in board.log_file.read_text()
+    replacement = start_virtual_board("hall")
+    stop_board(board)
+    assert replacement.control.status()["state"] == "running"
+
+
+def test_a_board_ends_with_the_process_that_wanted_it(home: Home) -> None:
+    starter = (
+        "from ansim.home import Home; from ansim.virtual import start_board; import os, signal; "
+        "start_board(Home.default(), 'hall', with_parent=True); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    subprocess.run([sys.executable, "-c", starter], check=False, timeout=60)
+    wait_until(lambda: running_boards(home) == [], "the board outlived its parent")
+
+
+@pytest.mark.parametrize("name", ["", "../x", "A", "a" * 25, "-x", "a b"])
+def test_a_name_that_is_no_folder_name_is_refused(home: Home, name: str) -> None:
+    with pytest.raises(BadInput, match="can't be a virtual board's name"):
+        start_board(home, name)
+
+
+def test_a_port_in_use_is_refused_by_number(start_virtual_board: Start) -> None:
+    first = start_virtual_board("hall")
+    for connect in (False, True):
+        with socket.socket() as tool:
+            if connect:
+                tool.connect(("127.0.0.1", first.port))
+                wait_until(lambda: first.control.status()["tool_connected"], "the tool is not noticed")
+            with pytest.raises(BadInput, match=f"TCP port {first.port} can't be used"):
+                start_virtual_board("kitchen", port=first.port)
+
+
+def test_a_damaged_mac_or_flash_is_named_with_its_file(start_virtual_board: Start, home: Home) -> None:
+    folder = home.virtual / "hall"
+    folder.mkdir()
+    (folder / "mac").write_text("nonsense")
+    with pytest.raises(BadInput, match="mac does not hold a MAC"):
+        start_virtual_board("hall")
+    (folder / "mac").unlink()
+    (folder / "flash.bin").write_bytes(b"short")
+    with pytest.raises(BadInput, match="flash.bin holds 5 bytes, but the board has 4194304"):
+        start_virtual_board("hall")
+
+
+@pytest.mark.usefixtures("home")
+def test_the_command_line_starts_shows_uses_and_stops_a_board() -> None:
+    started = json.loads(ansim("start", "hall", "--json"))
+    try:
+        assert started["url"].startswith("rfc2217://127.0.0.1:")
+        assert [board["name"] for board in json.loads(ansim("list", "--json"))] == ["hall"]
+        assert started["url"] in ansim("list")
+        assert "pressed for 1 ms" in ansim("press", "--hold-ms", "1")
+        assert "network home in reach" in ansim("wifi", "network", "home", "--open")
+        for arguments in (["wifi", "off"], ["wifi", "on"], ["battery", "3500"], ["reset"], ["power", "off"]):
+            assert json.loads(ansim(*arguments, "--json"))["ok"]
+        assert json.loads(ansim("status", "--json"))["state"] == "off"
+    finally:
+        assert "stopped: hall" in ansim("stop", "--all")
+    with pytest.raises(AnsimError, match="no virtual board 'virtual' is running; running: none"):
+        ansim("press")
+
+
+def test_a_fixed_port_can_be_had_again_at_once(start_virtual_board: Start) -> None:
+    first = start_virtual_board("hall")
+    with socket.create_connection(("127.0.0.1", first.port)):
+        wait_until(lambda: first.control.status()["tool_connected"], "the tool is not noticed")
+        stop_board(first)
+    assert start_virtual_board("hall", port=first.port).port == first.port
+
+
+def test_every_command_explains_itself() -> None:
+    assert "Examples:" in ansim("--help")
+    for name in ("start", "stop", "list", "status", "press", "battery", "reset", "power", "watch", "wifi"):
+        assert "--json" in ansim(name, "--help") or name == "wifi"

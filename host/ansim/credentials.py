@@ -62,7 +62,7 @@ class Authority:
             ServiceError: a file is missing, readable by others, or not what it should be.
         """
         account = _key_pair(home.keys / "account.nk")
-        return cls(account, _parsed(home.keys / "ca.pem", pki.to_der))
+        return cls(account, load_ca(home))
 
     def device_token(self, identity: Identity, expires_at_s: int | None = None) -> str:
         """Return a new token (about 720 characters), the MQTT password of identity's device; it opens no other topics.
@@ -88,6 +88,15 @@ class Authority:
     def ca_der(self) -> bytes:
         """Return the certificate that the broker's own is signed with, DER."""
         return self._ca_der
+
+
+def load_ca(home: Home) -> bytes:
+    """Return the certificate that the broker's own is signed with, DER; it is all a receiver needs to know a broker.
+
+    Raises:
+        ServiceError: missing, readable by others, or damaged.
+    """
+    return _parsed(home.keys / "ca.pem", pki.to_der)
 
 
 @dataclass

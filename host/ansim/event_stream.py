@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import json
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from nats.aio.client import Client, RawCredentials
 from nats.aio.msg import Msg
@@ -22,7 +23,7 @@ from nats.js.api import (
 from nats.js.errors import APIError, BadRequestError
 
 from ansim import secret_files
-from ansim.credentials import STREAM, Authority
+from ansim.credentials import STREAM, load_ca
 from ansim.errors import ServiceError
 from ansim.fleet import Fleet
 from ansim.home import Home
@@ -74,55 +75,75 @@ async def connect(home: Home, fleet: Fleet, notice: Notice) -> Client:
         BrokerUnreachable: no answer for five seconds.
         ServiceError: keys missing or readable by others, the broker refuses them, or is another fleet's.
     """
-    credentials = RawCredentials(secret_files.read(home.keys / "receiver.creds").decode())
-    context = ssl.create_default_context(cadata=Authority.load(home).ca_der())
-    where = f"the broker at {fleet.host}:{fleet.client_port}"
-
-    last_error: list[Exception] = []
-
-    async def lost() -> None:
-        notice(f"lost {where}; trying again")
-
-    async def found() -> None:
-        notice(f"reached {where} again")
-
-    async def note(error: Exception) -> None:
-        last_error[:] = [error]
-
     client = Client()
-    try:
-        await asyncio.wait_for(
-            client.connect(
-                f"tls://{fleet.host}:{fleet.client_port}",
-                user_credentials=credentials,
-                tls=context,
-                name="ansim receiver",
-                allow_reconnect=True,
-                max_reconnect_attempts=-1,
-                reconnect_time_wait=1,
-                disconnected_cb=lost,
-                reconnected_cb=found,
-                error_cb=note,
-            ),
-            _CONNECT_S,
+    watch = _Watch(client, f"the broker at {fleet.host}:{fleet.client_port}", notice)
+    connecting = asyncio.ensure_future(
+        client.connect(
+            f"tls://{fleet.host}:{fleet.client_port}",
+            user_credentials=RawCredentials(secret_files.read(home.keys / "receiver.creds").decode()),
+            tls=ssl.create_default_context(cadata=load_ca(home)),
+            name="ansim receiver",
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=1,
+            disconnected_cb=watch.lost,
+            reconnected_cb=watch.found,
+            error_cb=watch.failed,
         )
-    except (NatsError, OSError, TimeoutError) as error:
-        await client.close()
-        raise _explain(last_error[0] if last_error else error, where) from error
-    return client
+    )
+    either: set[asyncio.Future[Any]] = {connecting, watch.refusal}
+    await asyncio.wait(either, timeout=_CONNECT_S, return_when=asyncio.FIRST_COMPLETED)
+    if connecting.done() and connecting.exception() is None:
+        return client
+    connecting.cancel()
+    await asyncio.gather(connecting, return_exceptions=True)
+    await client.close()
+    if watch.refusal.done():
+        raise watch.refusal.result()
+    raise BrokerUnreachable(f"{watch.where} can't be reached", "Start it with: ansim broker")
 
 
-def _explain(error: Exception, where: str) -> ServiceError:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return ServiceError(
-            f"{where} is not this fleet's: its certificate is not signed by this home's CA, or is for another host",
-            "Check the broker's address in fleet.toml, and that both use the same keys.",
-        )
-    if "authorization" in str(error).lower():
-        return ServiceError(
-            f"{where} refuses the receiver's credentials", "Check that both use the same keys (home's keys folder)."
-        )
-    return BrokerUnreachable(f"{where} can't be reached", "Start it with: ansim broker")
+class _Watch:
+    """Hears what happens to a connection, and knows a refusal from a broker that is away."""
+
+    def __init__(self, client: Client, where: str, notice: Notice) -> None:
+        self._client = client
+        self._notice = notice
+        self.where = where
+        self.refusal: asyncio.Future[ServiceError] = asyncio.get_running_loop().create_future()
+
+    async def lost(self) -> None:
+        # It is called when we close the connection ourselves, too.
+        if self._client.is_reconnecting:
+            self._notice(f"lost {self.where}; trying again")
+
+    async def found(self) -> None:
+        self._notice(f"reached {self.where} again")
+
+    async def failed(self, error: Exception) -> None:
+        refusal = self._refusal(error)
+        if refusal is not None and not self.refusal.done():
+            self.refusal.set_result(refusal)
+
+    def _refusal(self, error: Exception) -> ServiceError | None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return ServiceError(
+                f"{self.where} is not this fleet's: its certificate is not signed by this home's CA, "
+                "or is for another host",
+                "Check the broker's address in fleet.toml, and that both use the same keys.",
+            )
+        if "authorization" in str(error).lower():
+            return ServiceError(
+                f"{self.where} refuses the receiver's credentials",
+                "Check that both use the same keys (home's keys folder).",
+            )
+        return None
+
+
+async def give_back(messages: Iterable[Msg]) -> None:
+    """Have the broker deliver messages again at once. Without this it does so after ten seconds."""
+    with contextlib.suppress(NatsError, OSError):
+        for each in messages:
+            await each.nak()
 
 
 class EventStream:
@@ -182,15 +203,13 @@ class EventStream:
             self._take(await self._subscription.next_msg(timeout=_ASK_S + 1), batch)
         return batch
 
-    async def give_back(self) -> None:
+    async def close(self) -> None:
         """Let other receivers have at once what was delivered here and not taken."""
-        if self._subscription is not None:
-            rest: list[Msg] = []
-            with contextlib.suppress(NatsError, StreamLost):
-                while self._subscription.pending_msgs:
-                    self._take(await self._subscription.next_msg(timeout=1), rest)
-                for message in rest:
-                    await message.nak()
+        rest: list[Msg] = []
+        with contextlib.suppress(NatsError, StreamLost):
+            while self._subscription is not None and self._subscription.pending_msgs:
+                self._take(await self._subscription.next_msg(timeout=1), rest)
+        await give_back(rest)
 
     def _take(self, message: Msg, batch: list[Msg]) -> None:
         headers = message.headers or {}

@@ -1,0 +1,63 @@
+"""What an operator watches: alarms, newest first, and the devices that were heard last."""
+
+from datetime import UTC, datetime, timedelta
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from ansim.event_store import CANCELLED, HANDLED, RAISED, Alarm, DeviceState, EventStore
+
+ALARM_ROWS = 12
+DEVICE_ROWS = 20
+
+_STYLES = {RAISED: "bold white on red", CANCELLED: "black on yellow", HANDLED: "green"}
+
+
+def live_table(store: EventStore, now: datetime) -> RenderableType:
+    """Return both tables as they stand at now.
+
+    Raises:
+        DatabaseUnavailable: the database can't be read just now.
+    """
+    alarms = store.alarms(limit=ALARM_ROWS)
+    return Group(alarm_table(alarms), _device_table(store.devices(limit=DEVICE_ROWS), now))
+
+
+def alarm_table(alarms: list[Alarm]) -> Table:
+    """Return a table of alarms, in the given order."""
+    table = Table("state", "alarm", "device", "site", "received (UTC)", "id", "handled by", title="Alarms")
+    for each in alarms:
+        table.add_row(
+            Text(f" {each.state.upper()} ", style=_STYLES[each.state]),
+            Text(each.kind, style="bold"),
+            each.device,
+            each.site,
+            f"{each.received_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
+            f"{each.boot} {each.seq}",
+            Text(each.handled_by or ""),
+        )
+    return table
+
+
+def _device_table(devices: list[DeviceState], now: datetime) -> Table:
+    table = Table("device", "site", "last seen", "battery", "signal", "firmware", title="Devices")
+    for each in devices:
+        table.add_row(
+            each.device,
+            each.site,
+            f"{spoken_age(now - each.last_seen_at)} ago",
+            "" if each.battery_mv is None else f"{each.battery_mv / 1000:.2f} V",
+            "" if each.rssi_dbm is None else f"{each.rssi_dbm} dBm",
+            Text(each.firmware or ""),
+        )
+    return table
+
+
+def spoken_age(age: timedelta) -> str:
+    """Return an age in its largest whole unit: ``3 s``, ``12 min``, ``5 h``, ``9 d``."""
+    seconds = max(0, int(age.total_seconds()))
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"

@@ -1,0 +1,283 @@
+"""What the receiver keeps: each event once, the life of alarms in any order of arrival, bounded quarantine."""
+
+import io
+import json
+import random
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from rich.console import Console
+
+from ansim.database import Database
+from ansim.errors import BadInput
+from ansim.event_store import QUARANTINE_ROWS, Event, EventStore, Outcome, Refused, Rejected, parse
+from ansim.receiver_table import live_table, spoken_age
+
+NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
+SUBJECT = "ansim.city.AN000001.evt"
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    opened = Database.open(f"sqlite:///{tmp_path / 'ansim.db'}")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def store(database: Database) -> EventStore:
+    return EventStore(database)
+
+
+def wire(seq: int = 0, type: str = "alarm", attempt: int = 1, **members: Any) -> bytes:
+    found = {"v": 1, "boot": 3, "seq": seq, "type": type, "try": attempt, **members}
+    if type in ("alarm", "fault", "restore"):
+        found.setdefault("kind", "sos")
+    return json.dumps(found).encode()
+
+
+def event(seq: int = 0, type: str = "alarm", subject: str = SUBJECT, at: datetime = NOW, **members: Any) -> Event:
+    return parse(subject, wire(seq, type, **members), at)
+
+
+def cancel(seq: int, of: int) -> Event:
+    return event(seq, "cancel", of=[3, of])
+
+
+def states(store: EventStore) -> dict[int, str]:
+    return {alarm.seq: alarm.state for alarm in store.alarms()}
+
+
+def rows(database: Database, table: str = "events") -> list[Any]:
+    with database.reading() as connection:
+        return list(connection.execute(sa.text(f"SELECT * FROM {table}")))
+
+
+def test_the_time_of_an_event_is_when_the_broker_had_it_less_its_age(store: EventStore) -> None:
+    store.store([event(0, age_ms=90_000), event(1)])
+    known, unknown = sorted(store.alarms(), key=lambda alarm: alarm.seq)
+    assert known.occurred_at == NOW - timedelta(seconds=90)
+    assert unknown.occurred_at is None
+    assert known.received_at == unknown.received_at == NOW
+
+
+def test_an_event_that_comes_again_is_one_row_and_a_count(store: EventStore, database: Database) -> None:
+    assert store.store([event(0), event(1)]) == [Outcome.STORED, Outcome.STORED]
+    later = NOW + timedelta(hours=1)
+    again = event(0, at=later, attempt=5)
+    assert store.store([again, again, event(2)]) == [Outcome.AGAIN, Outcome.AGAIN, Outcome.STORED]
+    found = {row.seq: row for row in rows(database)}
+    assert sorted(found) == [0, 1, 2]
+    assert (found[0].deliveries, found[0].attempt) == (3, 1)
+    assert store.alarms()[-1].received_at == NOW
+
+
+def test_an_event_that_comes_twice_in_one_batch_is_one_row(store: EventStore, database: Database) -> None:
+    assert store.store([event(0), event(0)]) == [Outcome.STORED, Outcome.AGAIN]
+    assert [row.deliveries for row in rows(database)] == [2]
+
+
+def test_a_heartbeat_that_tells_other_figures_the_second_time_is_the_same_event(store: EventStore) -> None:
+    first = event(0, "heartbeat", data={"battery_mv": 3900})
+    second = event(0, "heartbeat", data={"battery_mv": 3890}, attempt=2)
+    assert store.store([first]) == [Outcome.STORED]
+    assert store.store([second]) == [Outcome.AGAIN]
+
+
+@pytest.mark.parametrize("in_one_batch", [True, False])
+@pytest.mark.parametrize("cancel_first", [True, False])
+def test_a_cancel_marks_its_alarm_in_whatever_order_they_come(
+    store: EventStore, in_one_batch: bool, cancel_first: bool
+) -> None:
+    batch = [cancel(2, of=1), event(1)] if cancel_first else [event(1), cancel(2, of=1)]
+    batch.append(event(4))
+    for part in [batch] if in_one_batch else [[each] for each in batch]:
+        store.store(part)
+    assert states(store) == {1: "cancelled", 4: "raised"}
+
+
+def test_alarms_end_the_same_in_every_order_of_arrival(tmp_path: Path) -> None:
+    batch = [event(seq) for seq in range(6)] + [cancel(10 + seq, of=seq) for seq in (0, 2, 4)] + [cancel(20, of=0)]
+    for seed in range(12):
+        database = Database.open(f"sqlite:///{tmp_path / str(seed)}.db")
+        store, order = EventStore(database), random.Random(seed)
+        arrivals = batch + order.choices(batch, k=8)
+        order.shuffle(arrivals)
+        while arrivals:
+            size = order.randint(1, 4)
+            store.store(arrivals[:size])
+            arrivals = arrivals[size:]
+        assert states(store) == {0: "cancelled", 1: "raised", 2: "cancelled", 3: "raised", 4: "cancelled", 5: "raised"}
+        assert len(rows(database)) == len(batch)
+        database.close()
+
+
+def test_a_cancel_touches_no_other_device_and_no_other_boot(store: EventStore) -> None:
+    other = event(1, subject="ansim.city.AN000002.evt")
+    earlier = parse(SUBJECT, wire(1).replace(b'"boot": 3', b'"boot": 2'), NOW)
+    store.store([other, earlier, event(1), cancel(2, of=1)])
+    assert {(alarm.device, alarm.boot): alarm.state for alarm in store.alarms()} == {
+        ("AN000002", 3): "raised",
+        ("AN000001", 2): "raised",
+        ("AN000001", 3): "cancelled",
+    }
+
+
+def test_an_alarm_that_was_handled_stays_handled(store: EventStore) -> None:
+    store.store([event(1)])
+    closed = store.handle("AN000001", 3, 1, by="mina")
+    assert (closed.state, closed.handled_by) == ("handled", "mina")
+    store.store([cancel(2, of=1), event(1)])
+    assert states(store) == {1: "handled"}
+    assert store.handle("AN000001", 3, 1, by="joon").handled_by == "mina"
+    assert store.handle("AN000001", 3, 1, by="joon").handled_at == closed.handled_at
+
+
+def test_a_cancelled_alarm_can_be_handled(store: EventStore) -> None:
+    store.store([event(1), cancel(2, of=1)])
+    assert store.handle("AN000001", 3, 1, by="mina").state == "handled"
+
+
+@pytest.mark.parametrize("device, boot, seq", [("AN000001", 3, 9), ("AN000009", 3, 1), ("AN000001", 3, 2)])
+def test_what_is_no_alarm_can_not_be_handled(store: EventStore, device: str, boot: int, seq: int) -> None:
+    store.store([event(1), cancel(2, of=1)])
+    with pytest.raises(BadInput, match="there is no alarm"):
+        store.handle(device, boot, seq, by="mina")
+
+
+@pytest.mark.parametrize("by", ["", "x" * 65, "mi\x1b[31mna"])
+def test_who_handles_must_be_a_name(store: EventStore, by: str) -> None:
+    store.store([event(1)])
+    with pytest.raises(BadInput):
+        store.handle("AN000001", 3, 1, by=by)
+    assert states(store) == {1: "raised"}
+
+
+def test_open_alarms_are_those_that_no_one_closed(store: EventStore) -> None:
+    store.store([event(1), event(2), event(3), cancel(4, of=2), event(5, "fault", kind="link_lost")])
+    store.handle("AN000001", 3, 3, by="mina")
+    assert [alarm.seq for alarm in store.alarms(open_only=True)] == [1]
+    assert [alarm.seq for alarm in store.alarms(limit=2)] == [3, 2]
+
+
+def test_an_id_that_belongs_to_another_event_is_not_stored_and_not_taken_for_a_repetition(
+    store: EventStore, database: Database
+) -> None:
+    store.store([event(1, "fault", kind="link_lost")])
+    outcomes = store.store([event(1), event(1, subject="ansim.town.AN000001.evt"), event(2)])
+    assert outcomes == [Outcome.CONFLICT, Outcome.CONFLICT, Outcome.STORED]
+    assert [(row.type, row.deliveries) for row in rows(database)] == [("fault", 1), ("alarm", 1)]
+    assert [row.reason for row in rows(database, "quarantine")] == ["id (3, 1) belongs to another event"] * 2
+
+
+def test_devices_show_what_their_last_heartbeat_told(store: EventStore) -> None:
+    data = {"battery_mv": 3912, "rssi_dbm": -61, "fw": "0.1.0", "up_s": 5}
+    store.store([event(1, "heartbeat", data=data)])
+    store.store([event(2, at=NOW + timedelta(seconds=9))])
+    [device] = store.devices()
+    assert (device.battery_mv, device.rssi_dbm, device.firmware) == (3912, -61, "0.1.0")
+    assert device.last_seen_at == NOW + timedelta(seconds=9)
+
+
+def test_an_event_that_waited_in_the_broker_makes_no_device_look_older(store: EventStore) -> None:
+    store.store([event(2), event(3, subject="ansim.city.AN000002.evt")])
+    store.store([event(1, at=NOW - timedelta(hours=2))])
+    assert [device.last_seen_at for device in store.devices()] == [NOW, NOW]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"battery_mv": 10**40, "rssi_dbm": -(10**30), "fw": "\ud800"},
+        {"battery_mv": "full", "rssi_dbm": "good", "fw": 7},
+        {"fw": "a\x00b\x1b[2J"},
+        {"\ud800": "\udfff", "": ""},
+    ],
+)
+def test_implausible_heartbeats_are_kept_but_not_shown(store: EventStore, data: dict[str, Any]) -> None:
+    assert store.store([event(1, "heartbeat", data=data)]) == [Outcome.STORED]
+    [device] = store.devices()
+    assert (device.battery_mv, device.rssi_dbm, device.firmware) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("subject", "reason"),
+    [
+        ("ansim.city.AN000001.cmd", "subject"),
+        ("ansim.city.evt", "subject"),
+        ("ansim.city.a.b.evt", "subject"),
+        ("other.city.AN000001.evt", "subject"),
+        ("ansim.city." + "x" * 25 + ".evt", "site or device"),
+        ("ansim.c ity.AN000001.evt", "site or device"),
+        ("ansim.\u212aity.AN000001.evt", "site or device"),
+        ("ansim..AN000001.evt", "site or device"),
+    ],
+)
+def test_a_subject_that_is_no_devices_is_rejected(subject: str, reason: str) -> None:
+    with pytest.raises(Rejected, match=reason):
+        parse(subject, wire(), NOW)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        b"\xff\xfe",
+        b"[" * 500,
+        b"{}",
+        b'{"v":2}',
+        wire() + b" " * 512,
+        wire(type="explosion"),
+        wire(seq=-1),
+        b"null",
+    ],
+)
+def test_a_message_that_is_no_event_is_rejected_without_its_content_in_the_reason(payload: bytes) -> None:
+    with pytest.raises(Rejected) as caught:
+        parse(SUBJECT, payload, NOW)
+    assert len(str(caught.value)) <= 200
+    assert "explosion" not in str(caught.value)
+
+
+def test_quarantine_keeps_the_newest_and_cuts_them(store: EventStore, database: Database) -> None:
+    refused = [
+        Refused("ansim.x.y.evt" * 40, bytes([index % 256]) * 4000, f"reason {index} " + "x" * 500, NOW)
+        for index in range(QUARANTINE_ROWS + 5)
+    ]
+    store.store([], refused[:600])
+    store.store([], refused[600:])
+    found = rows(database, "quarantine")
+    assert store.quarantined() == len(found) == QUARANTINE_ROWS
+    assert found[0].reason.startswith("reason 5 ") and found[-1].reason.startswith(f"reason {QUARANTINE_ROWS + 4} ")
+    assert {(len(row.payload), row.size, len(row.reason), len(row.subject)) for row in found} == {(512, 4000, 200, 128)}
+
+
+def test_payloads_are_in_no_repr() -> None:
+    assert "secret" not in repr(Refused("s", b"secret", "r", NOW))
+
+
+def test_the_table_shows_alarms_newest_first_and_devices(store: EventStore) -> None:
+    store.store(
+        [
+            event(1),
+            event(2, kind="test", at=NOW + timedelta(seconds=1)),
+            event(3, "heartbeat", data={"battery_mv": 3912, "rssi_dbm": -61, "fw": "0.1.0"}),
+        ]
+    )
+    console = Console(width=120, record=True, file=io.StringIO())
+    console.print(live_table(store, NOW + timedelta(minutes=5)))
+    text = console.export_text()
+    assert text.index("test") < text.index("sos")
+    for expected in ("RAISED", "AN000001", "4 min ago", "3.91 V", "-61 dBm", "0.1.0"):
+        assert expected in text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "spoken"), [(-5, "0 s"), (59, "59 s"), (60, "1 min"), (7200, "2 h"), (9 * 86400, "9 d")]
+)
+def test_ages_are_in_their_largest_unit(seconds: int, spoken: str) -> None:
+    assert spoken_age(timedelta(seconds=seconds)) == spoken

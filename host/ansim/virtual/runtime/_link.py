@@ -1,0 +1,227 @@
+"""The wire to the board's process: the other side of host/ansim/virtual/wire.py.
+
+The chip sees its pins in `inputs`, brought up to date by poll(). poll() is also where interrupt handlers and timers
+run: from Pin.value(), time.sleep*(), select.poll, machine.idle() and WDT.feed(). A handler never runs inside another.
+Nothing here allocates once the chip runs, but for what answers carry.
+"""
+
+import sys
+
+import uselect
+import utime
+from micropython import const
+
+PIN_OUT = const(1)
+PIN_MODE = const(2)
+PWM = const(3)
+WDT_ARM = const(4)
+WDT_FEED = const(5)
+RESET = const(6)
+SOFT_RESET = const(7)
+MAIN = const(8)
+LISTENING = const(9)
+BOOT = const(32)
+RESOLVE = const(33)
+I2C_WRITE = const(34)
+I2C_READ = const(35)
+WIFI = const(36)
+NVS = const(37)
+RTC_READ = const(38)
+RTC_WRITE = const(39)
+CLOCK = const(40)
+SLEEP = const(41)
+
+RISES = const(64)
+FALLS = const(128)
+WIFI_STATUS = const(192)
+RSSI = const(194)
+ADC = const(256)
+_INPUT_BYTES = const(416)
+
+_HEADER = const(8)
+PAYLOAD = const(4000)
+
+inputs = bytearray(_INPUT_BYTES)
+answer = bytearray(_HEADER + PAYLOAD)
+_out = bytearray(_HEADER + PAYLOAD)
+_event = bytearray(_HEADER)
+_rung = bytearray(1)
+_sequence = 0
+
+flash = None
+bell = None
+_frames = None
+_replies = None
+_inputs_file = None
+_waiter = None
+
+# Pins with a handler, and running timers: objects with a method _poll().
+watched = []
+_busy = False
+_masked = False
+
+
+def open_fds(fds):
+    """Take the file descriptors that the board gave: frames, replies, bell, inputs, flash."""
+    global _frames, _replies, bell, _inputs_file, flash, _waiter
+    _frames = open(fds[0], "wb")
+    _replies = open(fds[1], "rb")
+    bell = open(fds[2], "rb")
+    _inputs_file = open(fds[3], "rb")
+    flash = open(fds[4], "r+b")
+    _waiter = uselect.poll()
+    _waiter.register(bell, uselect.POLLIN)
+    # The first wait allocates what all later ones use.
+    for _ in _waiter.ipoll(0):
+        pass
+    poll()
+
+
+def _pack(buffer, op, length, argument):
+    buffer[0] = op
+    buffer[1] = _sequence
+    buffer[2] = length & 0xFF
+    buffer[3] = length >> 8
+    buffer[4] = argument & 0xFF
+    buffer[5] = (argument >> 8) & 0xFF
+    buffer[6] = (argument >> 16) & 0xFF
+    buffer[7] = (argument >> 24) & 0xFF
+
+
+def tell(op, argument=0):
+    """Tell the board something; no answer."""
+    _pack(_event, op, 0, argument)
+    _frames.write(_event)
+
+
+def tell_bytes(op, argument, payload):
+    """Tell the board something with a payload; no answer."""
+    length = _load(payload)
+    _pack(_out, op, length, argument)
+    _frames.write(_out, _HEADER + length)
+
+
+def _load(payload):
+    length = len(payload)
+    if length > PAYLOAD:
+        raise ValueError("too long")
+    for i in range(length):
+        _out[_HEADER + i] = payload[i]
+    return length
+
+
+def ask(op, argument=0, payload=b""):
+    """Ask the board; return the answer's status. The answer's payload is in `answer`, see answered().
+
+    An answer that was left behind when Ctrl-C interrupted its request is passed over.
+    """
+    global _sequence
+    length = _load(payload)
+    _sequence = (_sequence + 1) & 0xFF
+    _pack(_out, op, length, argument)
+    _frames.write(_out, _HEADER + length)
+    while True:
+        _replies.readinto(answer)
+        if answer[1] == _sequence:
+            break
+    status = answer[4] | answer[5] << 8 | answer[6] << 16
+    # Errors are small negative numbers: keep to small ints, which cost nothing.
+    return status - 0x1000000 if answer[7] else status
+
+
+def answered():
+    """Return the payload of the last answer, as bytes."""
+    return bytes(memoryview(answer)[_HEADER : _HEADER + (answer[2] | answer[3] << 8)])
+
+
+def answer_into(buffer):
+    """Copy the last answer's payload into buffer, which has its length. Allocates nothing."""
+    for i in range(len(buffer)):
+        buffer[i] = answer[_HEADER + i]
+
+
+def ask_json(op, request):
+    """Ask with a JSON object; return the answer's.
+
+    Raises:
+        OSError: the board refused.
+    """
+    import json
+
+    status = ask(op, 0, json.dumps(request).encode())
+    if status < 0:
+        raise OSError(-status)
+    return json.loads(answered())
+
+
+def check(status):
+    """Return status; raise OSError if it is an error."""
+    if status < 0:
+        raise OSError(-status)
+    return status
+
+
+def poll():
+    """Bring `inputs` up to date and run what is due."""
+    global _busy
+    _inputs_file.seek(0)
+    _inputs_file.readinto(inputs)
+    if _busy or _masked:
+        return
+    for item in watched:
+        if item._pending():
+            _busy = True
+            try:
+                item._run()
+            finally:
+                _busy = False
+
+
+def mask(state):
+    """Hold interrupts back, or let them through again; return whether they were held back before."""
+    global _masked
+    before = _masked
+    _masked = state
+    if before and not state:
+        poll()
+    return before
+
+
+def call(handler, argument):
+    """Call an interrupt handler as the scheduler does: an exception is printed and goes no further."""
+    try:
+        handler(argument)
+    except Exception as error:
+        sys.print_exception(error)
+
+
+def next_due_ms(wait_ms):
+    """Return wait_ms, or less if a timer is due before."""
+    for item in watched:
+        due_ms = item._due_ms()
+        if 0 <= due_ms < wait_ms:
+            wait_ms = due_ms
+    return wait_ms
+
+
+def drain_bell():
+    """Take one ring; what rang is seen by poll()."""
+    bell.readinto(_rung)
+
+
+def wait(wait_ms):
+    """Sleep, but run handlers and timers at their moment."""
+    poll()
+    start = utime.ticks_ms()
+    left_ms = wait_ms
+    while left_ms > 0:
+        for _ in _waiter.ipoll(next_due_ms(left_ms)):
+            drain_bell()
+        poll()
+        left_ms = wait_ms - (utime.ticks_ms() - start)
+
+
+def stop():
+    """Wait for the board to end this process."""
+    while True:
+        utime.sleep_ms(1000)

@@ -1,0 +1,36 @@
+"""Turns the unix port into the chip: opens the wire, puts the chip's modules in place, mounts the flash."""
+
+import gc
+import json
+import sys
+
+import _link
+
+# Modules of the chip that stand before the port's, under both their names ("utime" is "time", as on the chip).
+_OURS = ("time", "machine", "network", "esp32", "socket", "select", "os", "vfs", "sys", "micropython")
+# Files whose own name would hide them from import, because the port looks for a built-in first.
+_FILES = {"sys": "_sys", "micropython": "_micropython", "vfs": "_vfs"}
+
+
+def prepare():
+    """Do all that comes before boot.py. Leaves gc.mem_free() as on the chip."""
+    _link.open_fds([int(fd) for fd in sys.argv[1:]])
+    sys.argv[:] = [""]
+    _link.check(_link.ask(_link.BOOT))
+    given = json.loads(_link.answered())
+    modules = {name: __import__(_FILES.get(name, name)) for name in _OURS}
+    modules["machine"]._begin(bytes.fromhex(given["mac"]), given["cause"], given["wake"])
+    modules["time"]._begin(given["zero_ms"], given["ticks_ms"], given["clock_us"])
+    modules["esp32"]._begin(given["partitions"])
+    import _run
+
+    _run.raw_repl = given["raw"]
+    _run.with_main = given["main"]
+    for name in _OURS:
+        sys.modules[name] = modules[name]
+        sys.modules["u" + name] = modules[name]
+    sys.path[:] = ["", ".frozen", "/lib"]
+    modules["esp32"]._mount()
+    for name in ("_start", "_link", "_sys", "_micropython", "_vfs"):
+        sys.modules.pop(name, None)
+    gc.collect()

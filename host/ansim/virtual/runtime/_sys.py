@@ -1,0 +1,37 @@
+"""The chip's sys module: a platform named esp32, and a standard output whose buffer is binary."""
+
+import io
+import sys
+from collections import namedtuple
+from sys import *
+
+import _micropython
+
+platform = "esp32"
+_fields = ("name", "version", "_machine", "_mpy", "_build")
+implementation = namedtuple("implementation", _fields)(
+    "micropython",
+    sys.implementation.version,
+    "Ansim virtual board with ESP32",
+    sys.implementation._mpy,
+    "ANSIM_VIRTUAL",
+)
+del _fields
+
+
+class _Buffer(io.IOBase):
+    """Bytes as they are; the board turns LF into CR LF, as print() on the chip does, but not for these."""
+
+    def write(self, data):
+        return _micropython.write_binary(data)
+
+
+class _Stdout(io.IOBase):
+    def __init__(self):
+        self.buffer = _Buffer()
+
+    def write(self, text):
+        return sys.stdout.write(text)
+
+
+stdout = stderr = _Stdout()

@@ -1,0 +1,502 @@
+"""The chip's machine module: pins, ADC, PWM, I2C, watchdog, RTC, timers, resets and sleep.
+
+Constants, defaults and errors as in MicroPython's ports/esp32 (machine_*.c). Pins 0 to 39 as on an ESP32.
+"""
+
+import _link
+import umachine
+import utime
+from micropython import const
+
+mem8 = umachine.mem8
+mem16 = umachine.mem16
+mem32 = umachine.mem32
+time_pulse_us = umachine.time_pulse_us
+
+PWRON_RESET = const(1)
+HARD_RESET = const(2)
+WDT_RESET = const(3)
+DEEPSLEEP_RESET = const(4)
+SOFT_RESET = const(5)
+
+SLEEP = const(2)
+DEEPSLEEP = const(4)
+
+PIN_WAKE = const(2)
+EXT0_WAKE = const(2)
+EXT1_WAKE = const(3)
+TIMER_WAKE = const(4)
+TOUCHPAD_WAKE = const(5)
+ULP_WAKE = const(6)
+
+_PINS = const(40)
+_FIRST_INPUT_ONLY = const(34)
+# Pins of the RTC domain, which alone can wake the chip and hold a level in sleep.
+_RTC_PINS = (0, 2, 4, 12, 13, 14, 15, 25, 26, 27, 32, 33, 34, 35, 36, 37, 38, 39)
+# Flash, and numbers that have no pad.
+_NO_PINS = (6, 7, 8, 11, 24, 28, 29, 30, 31)
+_UNDRIVEN = const(2)
+_QUEUE = const(8)
+
+_mac = b""
+_cause = 0
+_wake = 0
+_mhz = 160
+_pins = [None] * _PINS
+
+# Wake sources: pin and level of ext0, mask and level of ext1.
+_ext0_pin = -1
+_ext0_level = 0
+_ext0_types = 0
+_ext1_mask = 0
+_ext1_level = 0
+
+
+def _begin(mac, cause, wake):
+    global _mac, _cause, _wake
+    _mac = mac
+    _cause = cause
+    _wake = wake
+
+
+class Pin:
+    IN = 1
+    OUT = 3
+    OPEN_DRAIN = 7
+    PULL_DOWN = 1
+    PULL_UP = 2
+    IRQ_RISING = 1
+    IRQ_FALLING = 2
+    WAKE_LOW = 4
+    WAKE_HIGH = 5
+    DRIVE_0 = 0
+    DRIVE_1 = 1
+    DRIVE_2 = 2
+    DRIVE_3 = 3
+
+    def __new__(cls, id, *args, **kwargs):
+        if isinstance(id, Pin):
+            return id
+        if not isinstance(id, int) or not 0 <= id < _PINS or id in _NO_PINS:
+            raise ValueError("invalid pin")
+        pin = _pins[id]
+        if pin is None:
+            pin = _pins[id] = object.__new__(cls)
+            pin._id = id
+            pin._out = 0
+            pin._mode = 1
+            pin._pull = 0
+            pin._handler = None
+            pin._trigger = 0
+            pin._rises = pin._falls = 0
+        return pin
+
+    def __init__(self, id, mode=None, pull=-1, *, value=None, drive=None, hold=None):
+        if mode is not None or pull != -1 or value is not None:
+            self.init(mode, pull, value=value)
+
+    def init(self, mode=None, pull=-1, *, value=None, drive=None, hold=None):
+        if value is not None:
+            self._out = 1 if value else 0
+        if mode is not None:
+            if mode & 2 and self._id >= _FIRST_INPUT_ONLY:
+                raise ValueError("pin can only be input")
+            self._mode = mode
+        if pull != -1:
+            self._pull = pull or 0
+        _link.tell(_link.PIN_MODE, self._id | self._mode << 8 | self._pull << 16)
+        if self._mode & 2:
+            _link.tell(_link.PIN_OUT, self._id | self._out << 8)
+
+    def value(self, x=None):
+        if x is None:
+            _link.poll()
+            return self._level()
+        self._out = 1 if x else 0
+        if self._mode & 2:
+            _link.tell(_link.PIN_OUT, self._id | self._out << 8)
+
+    __call__ = value
+
+    def _level(self):
+        if self._mode == 3 or (self._mode == 7 and not self._out):
+            return self._out
+        level = _link.inputs[self._id]
+        if level != _UNDRIVEN:
+            return level
+        return 1 if self._pull & 2 else 0
+
+    def on(self):
+        self.value(1)
+
+    def off(self):
+        self.value(0)
+
+    def toggle(self):
+        self.value(1 - self._out)
+
+    def irq(self, handler=None, trigger=3, wake=None):
+        if wake is not None and trigger in (Pin.WAKE_LOW, Pin.WAKE_HIGH):
+            _set_ext0(self, 1 if trigger == Pin.WAKE_HIGH else 0, wake)
+            return self
+        self._handler = handler
+        self._trigger = trigger
+        _link.poll()
+        self._rises = _link.inputs[_link.RISES + self._id]
+        self._falls = _link.inputs[_link.FALLS + self._id]
+        if self in _link.watched:
+            _link.watched.remove(self)
+        if handler is not None:
+            _link.watched.append(self)
+        return self
+
+    def _pending(self):
+        return (
+            self._rises != _link.inputs[_link.RISES + self._id] or self._falls != _link.inputs[_link.FALLS + self._id]
+        )
+
+    def _run(self):
+        rises = _link.inputs[_link.RISES + self._id]
+        falls = _link.inputs[_link.FALLS + self._id]
+        calls = 0
+        if self._trigger & 1:
+            calls += (rises - self._rises) & 0xFF
+        if self._trigger & 2:
+            calls += (falls - self._falls) & 0xFF
+        self._rises = rises
+        self._falls = falls
+        # The scheduler's queue holds so many; a real chip loses the rest, too.
+        for _ in range(min(calls, _QUEUE)):
+            _link.call(self._handler, self)
+
+    def _due_ms(self):
+        return -1
+
+    def __repr__(self):
+        return "Pin(%d)" % self._id
+
+
+class Signal:
+    """A pin with its active level; as umachine.Signal, which takes only the pins of its own port."""
+
+    def __init__(self, pin, *args, invert=False, **kwargs):
+        self._pin = pin if isinstance(pin, Pin) else Pin(pin, *args, **kwargs)
+        self._invert = 1 if invert else 0
+
+    def value(self, x=None):
+        if x is None:
+            return self._pin.value() ^ self._invert
+        self._pin.value((1 if x else 0) ^ self._invert)
+
+    __call__ = value
+
+    def on(self):
+        self.value(1)
+
+    def off(self):
+        self.value(0)
+
+
+def _set_ext0(pin, level, types):
+    global _ext0_pin, _ext0_level, _ext0_types
+    if pin is None:
+        _ext0_pin = -1
+    else:
+        _ext0_pin = _rtc_pin(pin)
+    _ext0_level = level
+    _ext0_types = types
+
+
+def _set_ext1(pins, level):
+    global _ext1_mask, _ext1_level
+    if pins is not None:
+        _ext1_mask = 0
+        for pin in pins:
+            _ext1_mask |= 1 << _rtc_pin(pin)
+    _ext1_level = level
+
+
+def _rtc_pin(pin):
+    number = Pin(pin)._id
+    if number not in _RTC_PINS:
+        raise ValueError("invalid pin")
+    return number
+
+
+class ADC:
+    """Reads what the world puts on the pin, within the range of the attenuation."""
+
+    ATTN_0DB = 0
+    ATTN_2_5DB = 1
+    ATTN_6DB = 2
+    ATTN_11DB = 3
+    WIDTH_9BIT = 9
+    WIDTH_10BIT = 10
+    WIDTH_11BIT = 11
+    WIDTH_12BIT = 12
+
+    # Full scale in uV: ESP32 data sheet, the effective range of each attenuation.
+    _FULL_UV = (950000, 1250000, 1750000, 2450000)
+
+    def __init__(self, pin, *, atten=0):
+        self._pin = Pin(pin)
+        if not 32 <= self._pin._id <= 39 and self._pin._id not in (0, 2, 4, 12, 13, 14, 15, 25, 26, 27):
+            raise ValueError("invalid pin")
+        self.atten(atten)
+
+    def init(self, *, atten=0):
+        self.atten(atten)
+
+    def atten(self, atten):
+        self._full_uv = self._FULL_UV[atten]
+
+    def width(self, width):
+        pass
+
+    def read_uv(self):
+        _link.poll()
+        at = _link.ADC + 4 * self._pin._id
+        data = _link.inputs
+        return min(data[at] | data[at + 1] << 8 | data[at + 2] << 16 | data[at + 3] << 24, self._full_uv)
+
+    def read_u16(self):
+        return self.read_uv() * 65535 // self._full_uv
+
+    def read(self):
+        return self.read_u16() >> 4
+
+
+class PWM:
+    def __init__(self, pin, freq=None, duty=None, duty_u16=None, duty_ns=None):
+        self._pin = Pin(pin)
+        if self._pin._id >= _FIRST_INPUT_ONLY:
+            raise ValueError("invalid pin")
+        self._freq = 5000
+        self._duty = 32768
+        self.init(freq, duty, duty_u16, duty_ns)
+
+    def init(self, freq=None, duty=None, duty_u16=None, duty_ns=None):
+        if freq is not None:
+            self._freq = freq
+        if duty is not None:
+            self._duty = duty << 6
+        if duty_u16 is not None:
+            self._duty = duty_u16
+        if duty_ns is not None:
+            self._duty = duty_ns * self._freq // 15259
+        self._tell(self._freq)
+
+    def _tell(self, hz):
+        _link.tell_bytes(_link.PWM, self._pin._id | self._duty << 8, hz.to_bytes(4, "little"))
+
+    def freq(self, hz=None):
+        if hz is None:
+            return self._freq
+        self._freq = hz
+        self._tell(hz)
+
+    def duty(self, duty=None):
+        if duty is None:
+            return self._duty >> 6
+        self.duty_u16(duty << 6)
+
+    def duty_u16(self, duty=None):
+        if duty is None:
+            return self._duty
+        self._duty = max(0, min(duty, 65535))
+        self._tell(self._freq)
+
+    def duty_ns(self, ns=None):
+        if ns is None:
+            return self._duty * 15259 // self._freq
+        self.duty_u16(ns * self._freq // 15259)
+
+    def deinit(self):
+        self._tell(0)
+
+
+class I2C:
+    def __init__(self, id=0, *, scl=None, sda=None, freq=400000, timeout=50000):
+        pass
+
+    def scan(self):
+        return [address for address in range(8, 0x78) if _link.ask(_link.I2C_WRITE, address) >= 0]
+
+    def writeto(self, address, data, stop=True):
+        _link.check(_link.ask(_link.I2C_WRITE, address, data))
+        return len(data)
+
+    def writevto(self, address, vector, stop=True):
+        return self.writeto(address, b"".join(vector), stop)
+
+    def readfrom_into(self, address, buffer, stop=True):
+        _link.check(_link.ask(_link.I2C_READ, address | len(buffer) << 8))
+        _link.answer_into(buffer)
+
+    def readfrom(self, address, length, stop=True):
+        buffer = bytearray(length)
+        self.readfrom_into(address, buffer)
+        return bytes(buffer)
+
+    def _register(self, register, addrsize):
+        return register.to_bytes(addrsize // 8, "big")
+
+    def readfrom_mem_into(self, address, register, buffer, *, addrsize=8):
+        _link.check(_link.ask(_link.I2C_WRITE, address, self._register(register, addrsize)))
+        self.readfrom_into(address, buffer)
+
+    def readfrom_mem(self, address, register, length, *, addrsize=8):
+        buffer = bytearray(length)
+        self.readfrom_mem_into(address, register, buffer, addrsize=addrsize)
+        return bytes(buffer)
+
+    def writeto_mem(self, address, register, data, *, addrsize=8):
+        self.writeto(address, self._register(register, addrsize) + data)
+
+
+class SoftI2C(I2C):
+    def __init__(self, scl, sda, *, freq=400000, timeout=50000):
+        pass
+
+
+class WDT:
+    """The task watchdog. It can't be stopped; making it again sets the new timeout."""
+
+    def __init__(self, id=0, timeout=5000):
+        if id != 0:
+            raise ValueError
+        if timeout <= 0:
+            raise ValueError("WDT timeout too short")
+        _link.tell(_link.WDT_ARM, timeout)
+
+    def feed(self):
+        _link.tell(_link.WDT_FEED)
+        _link.poll()
+
+
+class RTC:
+    """The clock and the memory that outlive resets and deep sleep."""
+
+    def memory(self, data=None):
+        if data is None:
+            _link.check(_link.ask(_link.RTC_READ))
+            return _link.answered()
+        if len(data) > 2048:
+            raise ValueError("buffer too long")
+        _link.check(_link.ask(_link.RTC_WRITE, 0, data))
+
+    def datetime(self, when=None):
+        import time
+
+        if when is None:
+            now = time.localtime()
+            return (now[0], now[1], now[2], now[6], now[3], now[4], now[5], time.time_ns() // 1000 % 1000000)
+        time._set((when[0], when[1], when[2], when[4], when[5], when[6], 0, 0), when[7])
+
+    def init(self, when):
+        self.datetime(when)
+
+
+class Timer:
+    """A virtual timer, run when the VM polls (see _link)."""
+
+    ONE_SHOT = 0
+    PERIODIC = 1
+
+    def __init__(self, id=-1, **kwargs):
+        self._period_ms = 0
+        if kwargs:
+            self.init(**kwargs)
+
+    def init(self, *, mode=1, freq=-1, period=-1, tick_hz=1000, callback=None):
+        self.deinit()
+        self._period_ms = max(1, int(1000 / freq) if freq > 0 else period * 1000 // tick_hz)
+        self._periodic = mode == Timer.PERIODIC
+        self._callback = callback
+        self._next = utime.ticks_ms() + self._period_ms
+        _link.watched.append(self)
+
+    def deinit(self):
+        if self in _link.watched:
+            _link.watched.remove(self)
+
+    def value(self):
+        return self._period_ms - max(0, self._due_ms())
+
+    def _due_ms(self):
+        return max(0, self._next - utime.ticks_ms())
+
+    def _pending(self):
+        return utime.ticks_ms() >= self._next
+
+    def _run(self):
+        if self._periodic:
+            self._next += self._period_ms
+        else:
+            self.deinit()
+        if self._callback is not None:
+            _link.call(self._callback, self)
+
+
+def reset():
+    _link.tell(_link.RESET)
+    _link.stop()
+
+
+def soft_reset():
+    raise SystemExit
+
+
+def reset_cause():
+    return _cause
+
+
+def wake_reason():
+    return _wake
+
+
+def unique_id():
+    return _mac
+
+
+def freq(hz=None):
+    global _mhz
+    if hz is None:
+        return _mhz * 1000000
+    if hz // 1000000 not in (20, 40, 80, 160, 240):
+        raise ValueError("frequency must be 20MHz, 40MHz, 80Mhz, 160MHz or 240MHz")
+    _mhz = hz // 1000000
+
+
+def idle():
+    _link.wait(1)
+
+
+def disable_irq():
+    return _link.mask(True)
+
+
+def enable_irq(state):
+    _link.mask(state)
+
+
+def _sleep(kind, ms):
+    ext0 = _ext0_pin if _ext0_types & kind else -1
+    request = {"deep": kind == DEEPSLEEP, "ms": ms, "ext0": ext0, "level0": _ext0_level}
+    request["ext1"] = [pin for pin in _RTC_PINS if _ext1_mask >> pin & 1]
+    request["level1"] = _ext1_level
+    return _link.ask_json(_link.SLEEP, request)
+
+
+def lightsleep(ms=None):
+    global _wake
+    _wake = _sleep(SLEEP, ms or 0)["wake"]
+    _link.poll()
+
+
+sleep = lightsleep
+
+
+def deepsleep(ms=None):
+    _sleep(DEEPSLEEP, ms or 0)
+    _link.stop()

@@ -1,0 +1,174 @@
+"""What the board answers to its chip: radio, I2C bus, RTC memory, NVS. One method a request."""
+
+import errno
+import json
+from collections.abc import Callable
+
+from ansim.virtual.air import Air
+from ansim.virtual.models import Lis2dw12, Part
+from ansim.virtual.models.lis2dw12 import ADDRESS
+from ansim.virtual.nvs_flash import NvsError, NvsFlash
+from ansim.virtual.station import Station
+from ansim.virtual.wire import Frame, NvsOp, Op
+
+_EAI_FAIL = 202
+_ESP_ERR_WIFI = 16  # EBUSY stands for the driver's "wrong state"
+_NVS_NOT_INITIALISED = 0x1101
+
+Answer = tuple[int, bytes]
+
+
+class Services:
+    """Answers requests; all state here is the board's and outlives the chip's processes.
+
+    Args:
+        air: the radio's surroundings.
+        mac: the station's address.
+        now_ms: a clock that does not go back.
+        later: runs a slow answer to a request aside: (request, work).
+
+    Attributes:
+        parts: what is on the I2C bus, by address.
+        nvs: the NVS partition, None without one.
+    """
+
+    def __init__(
+        self, air: Air, mac: bytes, now_ms: Callable[[], int], later: Callable[[Frame, Callable[[], Answer]], None]
+    ) -> None:
+        self._air = air
+        self._mac = mac
+        self._now_ms = now_ms
+        self._later = later
+        self.station = Station(air)
+        self.parts: dict[int, Part] = {ADDRESS: Lis2dw12()}
+        self.nvs: NvsFlash | None = None
+        self.rtc_memory = b""
+        self.clock_offset_us = 0
+        self._answers: dict[Op, Callable[[Frame], Answer | None]] = {
+            Op.RESOLVE: self._resolve,
+            Op.I2C_WRITE: self._i2c_write,
+            Op.I2C_READ: self._i2c_read,
+            Op.WIFI: self._wifi,
+            Op.NVS: self._nvs,
+            Op.RTC_READ: lambda _: (0, self.rtc_memory),
+            Op.RTC_WRITE: self._rtc_write,
+            Op.CLOCK: self._clock,
+        }
+
+    def power_on(self) -> None:
+        """Lose what a power cut loses."""
+        self.rtc_memory = b""
+        self.clock_offset_us = 0
+
+    def answer(self, frame: Frame) -> Answer | None:
+        """Return status and payload for a request, or None when the answer comes later."""
+        found = self._answers.get(frame.op)
+        return found(frame) if found else (-errno.ENOSYS, b"")
+
+    def _resolve(self, frame: Frame) -> Answer | None:
+        if not self.station.connected:
+            return -_EAI_FAIL, b""
+        host = frame.payload.decode("utf-8", "replace")
+
+        def look_up() -> Answer:
+            try:
+                return self._air.route(host, frame.argument), b""
+            except (OSError, UnicodeError):
+                return -_EAI_FAIL, b""
+
+        self._later(frame, look_up)
+        return None
+
+    def _i2c_write(self, frame: Frame) -> Answer:
+        part = self.parts.get(frame.argument)
+        if part is None:
+            return -errno.ENODEV, b""
+        part.write(frame.payload)
+        return 0, b""
+
+    def _i2c_read(self, frame: Frame) -> Answer:
+        part = self.parts.get(frame.argument & 0xFF)
+        if part is None:
+            return -errno.ENODEV, b""
+        return 0, part.read(frame.argument >> 8)
+
+    def _rtc_write(self, frame: Frame) -> Answer:
+        self.rtc_memory = frame.payload
+        return 0, b""
+
+    def _clock(self, frame: Frame) -> Answer:
+        self.clock_offset_us = int.from_bytes(frame.payload, "little", signed=True)
+        return 0, b""
+
+    # NVS: the payload is namespace, key and value, NUL between
+
+    def _nvs(self, frame: Frame) -> Answer:
+        if self.nvs is None:
+            return -_NVS_NOT_INITIALISED, b""
+        namespace, key, value = frame.payload.split(b"\0", 2)
+        try:
+            return 0, self._nvs_do(self.nvs, NvsOp(frame.argument), namespace.decode(), key.decode(), value)
+        except NvsError as error:
+            return -error.code, b""
+
+    def _nvs_do(self, nvs: NvsFlash, op: NvsOp, namespace: str, key: str, value: bytes) -> bytes:
+        match op:
+            case NvsOp.OPEN:
+                nvs.open(namespace)
+            case NvsOp.GET_I32:
+                return nvs.get_i32(namespace, key).to_bytes(4, "little", signed=True)
+            case NvsOp.SET_I32:
+                nvs.set_i32(namespace, key, int.from_bytes(value, "little", signed=True))
+            case NvsOp.GET_BLOB:
+                return nvs.get_blob(namespace, key)
+            case NvsOp.SET_BLOB:
+                nvs.set_blob(namespace, key, value)
+            case NvsOp.ERASE:
+                nvs.erase(namespace, key)
+        return b""
+
+    # Wi-Fi: a JSON object with one thing to do
+
+    def _wifi(self, frame: Frame) -> Answer:
+        request = json.loads(frame.payload)
+        if "active" in request:
+            result = self._wifi_active(request["active"])
+        elif "connect" in request:
+            joined = self.station.connect(request["connect"] or "", request.get("key") or "", self._now_ms())
+            if not joined:
+                return -_ESP_ERR_WIFI, b""
+            result = {}
+        elif "disconnect" in request:
+            self.station.disconnect()
+            result = {}
+        else:
+            result = self._wifi_read(request)
+        return 0, json.dumps(result).encode()
+
+    def _wifi_active(self, active: bool | None) -> dict[str, object]:
+        if active is not None:
+            self.station.switch(active)
+        return {"active": self.station.active}
+
+    def _wifi_read(self, request: dict[str, object]) -> dict[str, object]:
+        if "scan" in request:
+            return {"found": self._scan()}
+        if "addresses" in request:
+            up = ["10.0.2.15", "255.255.255.0", "10.0.2.2", "10.0.2.3"]
+            return {"ip": up if self.station.connected else ["0.0.0.0"] * 4}
+        if "config" in request:
+            settings = request["config"]
+            if isinstance(settings, dict) and "reconnects" in settings:
+                self.station.reconnects = int(settings["reconnects"])
+            return {}
+        known = {"mac": self._mac.hex(), "ssid": self.station.ssid, "essid": self.station.ssid, "channel": 6}
+        known["reconnects"] = self.station.reconnects
+        return {"value": known.get(str(request.get("get")))}
+
+    def _scan(self) -> list[list[object]]:
+        if not self.station.active:
+            return []
+        return [
+            [net.ssid, net.bssid.hex(), net.channel, self._air.rssi_dbm, 3 if net.passphrase else 0]
+            for net in self._air.networks()[:16]
+        ]

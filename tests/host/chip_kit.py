@@ -1,0 +1,73 @@
+"""A virtual chip on the bench: a flash with a program in it, and what the chip puts out."""
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from littlefs import LittleFS
+
+from ansim.boards import load_board
+from ansim.stand_in import stand_in_image
+from ansim.virtual.chip import Chip
+
+MAC = bytes.fromhex("02a15e000001")
+FLASH_BYTES = 4 << 20
+NVS, FACTORY, VFS = (0x9000, 0x6000), (0x10000, 0x1F0000), (0x200000, 0x200000)
+PATIENCE_S = 20
+
+
+def filesystem(files: Mapping[str, str]) -> bytes:
+    fs = LittleFS(
+        block_size=4096, block_count=VFS[1] // 4096, read_size=32, prog_size=32, lookahead_size=32, disk_version=0x20000
+    )
+    for name, text in files.items():
+        with fs.open(name, "wb") as file:
+            file.write(text.encode())
+    return bytes(fs.context.buffer)
+
+
+def flash_content(files: Mapping[str, str] | None = None) -> bytearray:
+    """Return a whole flash that boots; with no files the filesystem is erased."""
+    flash = bytearray(b"\xff" * FLASH_BYTES)
+    for offset, data in stand_in_image(load_board("virtual")).segments(load_board("virtual")):
+        flash[offset : offset + len(data)] = data
+    if files is not None:
+        flash[VFS[0] : VFS[0] + VFS[1]] = filesystem(files)
+    return flash
+
+
+class Bench:
+    """A chip in a folder, its output and its log."""
+
+    def __init__(self, folder: Path, flash: bytes) -> None:
+        path = folder / "flash.bin"
+        path.write_bytes(flash)
+        self.flash = path
+        self.output = b""
+        self.events: list[tuple[str, dict[str, object]]] = []
+        self.chip = Chip(
+            folder / "chip", path, MAC, self._take, lambda kind, details: self.events.append((kind, details))
+        )
+
+    def _take(self, data: bytes) -> None:
+        self.output += data
+
+    def until(self, condition: Callable[[], Any], what: str = "condition") -> Any:
+        """Wait until condition() is true and return it."""
+        deadline = time.monotonic() + PATIENCE_S
+        while not (found := condition()):
+            if time.monotonic() > deadline:
+                raise AssertionError(f"no {what} in {PATIENCE_S} s; output so far: {self.output[-2000:]!r}")
+            time.sleep(0.005)
+        return found
+
+    def sees(self, text: bytes | str) -> bytes:
+        """Wait for text in the output; return what came before it and take both away."""
+        wanted = text.encode() if isinstance(text, str) else text
+        self.until(lambda: wanted in self.output, repr(wanted))
+        before, _, self.output = self.output.partition(wanted)
+        return before
+
+    def close(self) -> None:
+        self.chip.close()

@@ -92,12 +92,19 @@ def _logging_to(log: _Log) -> Iterator[None]:
 
 
 class _Wire:
-    """Counts what is written to a port, while it is in the way of its ``write``."""
+    """Counts what is written to a port while it is entered."""
 
     def __init__(self, link: serial.SerialBase) -> None:
         self.count = 0
+        self._link = link
         self._write = link.write
-        link.write = self.write
+
+    def __enter__(self) -> "_Wire":
+        self._link.write = self.write
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._link.write = self._write
 
     def write(self, data: bytes) -> int:
         self.count += len(data)
@@ -151,8 +158,8 @@ class Flasher:
             PortError: the port went away.
         """
         started = time.monotonic()
-        wire = _Wire(self._link)
-        with watching(self._name, _AGAIN), _logging_to(_Log(lambda _: None, lambda *_: None)):
+        silent = _Log(lambda _: None, lambda *_: None)
+        with watching(self._name, _AGAIN), _logging_to(silent), _Wire(self._link) as wire:
             chip = self._connect()
             try:
                 mac = ":".join(f"{byte:02x}" for byte in chip.read_mac())

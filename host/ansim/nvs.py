@@ -14,7 +14,10 @@ from ansim_fw.core import config
 NAMESPACE = "ansim"
 SCHEMA = 1
 BOOTS_PER_GENERATION = 1 << 19
-MAX_GENERATION = (1 << 30) // BOOTS_PER_GENERATION - 1
+# Ids have 30 bits. The last generation is the device's own, for starts that it could not count.
+MAX_GENERATION = (1 << 30) // BOOTS_PER_GENERATION - 2
+# What the firmware reads of one.
+MAX_BLOB_BYTES = 1024
 _PASSPHRASE = re.compile(r"[\x20-\x7e]{8,63}|[0-9a-fA-F]{64}|")
 
 
@@ -88,10 +91,15 @@ def nvs_image(settings: Settings, size: int) -> bytes:
 
 
 def _blobs(settings: Settings) -> dict[str, bytes]:
+    if not settings.wifi:
+        raise BadInput(
+            f"{settings.device} would have no Wi-Fi network to send an alarm over",
+            "Name one for this device: --wifi-ssid NAME, or one for the fleet: ansim init --wifi-ssid NAME",
+        )
     for ssid, passphrase in settings.wifi:
         check_wifi(ssid, passphrase)
     networks = json.dumps([list(network) for network in settings.wifi], ensure_ascii=False, separators=(",", ":"))
-    return {
+    blobs = {
         "device": settings.device.encode(),
         "site": settings.site.encode(),
         "role": settings.role.encode(),
@@ -100,6 +108,11 @@ def _blobs(settings: Settings) -> dict[str, bytes]:
         "jwt": settings.jwt.encode(),
         "ca": settings.ca_der,
     }
+    for key, blob in blobs.items():
+        if not 1 <= len(blob) <= MAX_BLOB_BYTES:
+            hint = "A device takes at most 8 Wi-Fi networks, fewer where names and passphrases are long."
+            raise BadInput(f"'{key}' for {settings.device} has {len(blob)} bytes; a device takes 1 to 1024", hint)
+    return blobs
 
 
 def _numbers(settings: Settings) -> dict[str, int]:

@@ -40,7 +40,7 @@ def test_each_provisioning_starts_at_its_own_boot_numbers() -> None:
     assert (2 << 19).to_bytes(4, "little") in second
     assert (3 << 19).to_bytes(4, "little") in third
     with pytest.raises(BadInput, match="event ids are used up"):
-        nvs_image(settings(generation=2048), NVS_BYTES)
+        nvs_image(settings(generation=2047), NVS_BYTES)
 
 
 def test_settings_never_show_their_secrets() -> None:
@@ -75,8 +75,21 @@ def test_an_illegal_network_name_is_refused(ssid: str) -> None:
         check_wifi(ssid, SECRET)
 
 
-def test_more_than_the_partition_holds_is_refused_without_showing_what_it_was() -> None:
-    networks = tuple((f"network {number}", f"{SECRET} {number}") for number in range(900))
-    with pytest.raises(BadInput, match="does not fit the NVS partition") as caught:
+def test_more_than_the_device_reads_is_refused_without_showing_what_it_was() -> None:
+    networks = tuple((f"network {number}", f"{SECRET} {number}") for number in range(40))
+    with pytest.raises(BadInput, match="'wifi' for an-000001 has 1[0-9]+ bytes") as caught:
         nvs_image(settings(wifi=networks), NVS_BYTES)
-    assert SECRET not in repr(caught.value.__context__)
+    assert SECRET not in caught.value.message + repr(caught.value.__context__)
+
+
+def test_more_than_the_partition_holds_is_refused() -> None:
+    with pytest.raises(BadInput, match="does not fit the NVS partition of 8192 bytes"):
+        nvs_image(
+            settings(jwt="j" * 1024, ca_der=b"c" * 1024, host="h" * 1000, wifi=(("n" * 32, "p" * 63),) * 8), 0x2000
+        )
+
+
+def test_a_device_without_a_network_is_refused() -> None:
+    with pytest.raises(BadInput, match="no Wi-Fi network") as caught:
+        nvs_image(settings(wifi=()), NVS_BYTES)
+    assert "--wifi-ssid" in caught.value.hint

@@ -39,6 +39,7 @@ def _about(board: VirtualBoard) -> dict[str, Any]:
     return {
         "name": board.name,
         "url": board.url,
+        "terminal": board.terminal,
         "mac": board.mac,
         "board": board.board,
         "chip": board.chip,

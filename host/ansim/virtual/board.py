@@ -13,6 +13,7 @@ from ansim.virtual.flash import Flash
 from ansim.virtual.lines import Lines, Strap
 from ansim.virtual.port import SerialPort
 from ansim.virtual.rom import RomLoader
+from ansim.virtual.tool import Line
 
 _DOWNLOAD_BANNER = (
     b"ets Jul 29 2019 12:21:46\r\n\r\n"
@@ -112,7 +113,7 @@ class DevBoard:
         self.state = State.OFF
         self.board = board
         self.feed = Feed(self._loop)
-        self.port = SerialPort(self._from_tool, self._lines_changed, paced)
+        self.port = SerialPort(Line(self._from_tool, self._lines_changed, paced))
         self.chip = make_runner(self._emit, self.feed.log)
         self._flash = flash
         self._registers = ChipRegisters(chip, mac, flash.size, lambda: self.port.baud)

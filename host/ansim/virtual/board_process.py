@@ -83,7 +83,7 @@ class _Process:
         token = secrets.token_hex(16)
         server, control_port = await ControlServer(board, token).open()
         secret_files.replace(self._folder.token, token.encode())
-        about |= {"pid": os.getpid(), "port": port, "control_port": control_port}
+        about |= {"pid": os.getpid(), "port": port, "terminal": board.port.terminal_path, "control_port": control_port}
         secret_files.replace(self._folder.running, json.dumps(about).encode())
         board.power_on()
         serving = asyncio.ensure_future(board.port.serve())

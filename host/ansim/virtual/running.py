@@ -57,18 +57,19 @@ class BoardFolder:
 
     @property
     def running(self) -> Path:
-        """JSON that the running process writes: pid, port, control_port, board, chip, mac."""
+        """JSON that the running process writes: pid, port, terminal, control_port, board, chip, mac."""
         return self.path / "running.json"
 
 
 @dataclass(frozen=True)
 class VirtualBoard:
-    """A running virtual board."""
+    """A running virtual board; ``terminal`` is a pseudo-terminal to the same serial line as ``url``."""
 
     name: str
     folder: Path
     pid: int
     port: int
+    terminal: str
     board: str
     chip: str
     mac: str

@@ -30,6 +30,7 @@ from ansim.home import Home
 
 CONSUMER = "receiver"
 BATCH = 256
+WAITING_PER_DEVICE = 1000
 # How long the broker keeps a request for events open. After the broker was away it takes at most so long, and one
 # second more, until we ask again.
 _ASK_S = 2
@@ -46,6 +47,9 @@ _STREAM_CONFIG = StreamConfig(
     discard=DiscardPolicy.NEW,
     storage=StorageType.FILE,
     max_bytes=1024**3,
+    # One device that floods must not take the room of the others.
+    max_msgs_per_subject=WAITING_PER_DEVICE,
+    discard_new_per_subject=True,
     max_msg_size=4096,
 )
 _CONSUMER_CONFIG = ConsumerConfig(

@@ -50,7 +50,9 @@ class MqttDevice:
         self._socket = raw if context is None else context.wrap_socket(raw, server_hostname="localhost")
         self._device, self._site, self._packet_id = device, site, 0
         flags = 0x02 if token is None else 0xC2
-        body = _text("MQTT") + bytes([4, flags]) + struct.pack(">H", 60) + _text(device)
+        # docs/protocol.md: a client id that no one else can guess.
+        client_id = f"{device}-{(token or '')[-12:]}"
+        body = _text("MQTT") + bytes([4, flags]) + struct.pack(">H", 60) + _text(client_id)
         if token is not None:
             body += _text(device) + _text(token)
         self._send(0x10, body)

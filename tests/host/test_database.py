@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+
 from ansim.database import Database, DatabaseUnavailable
 from ansim.errors import BadInput, ServiceError
 from ansim.schema import metadata
@@ -29,14 +30,11 @@ def test_a_new_database_gets_every_table_the_code_knows(path: Path) -> None:
     with database.reading() as connection:
         inspector = sa.inspect(connection)
         found = {
-            name: {column["name"] for column in inspector.get_columns(name)}
-            for name in inspector.get_table_names()
+            name: {column["name"] for column in inspector.get_columns(name)} for name in inspector.get_table_names()
         }
     database.close()
     found.pop("alembic_version")
-    assert found == {
-        table.name: {column.name for column in table.columns} for table in metadata.tables.values()
-    }
+    assert found == {table.name: {column.name for column in table.columns} for table in metadata.tables.values()}
 
 
 def test_only_the_owner_can_read_the_files(path: Path) -> None:
@@ -63,9 +61,7 @@ def test_what_is_written_survives_a_power_cut_of_the_machine_as_far_as_sqlite_ca
 def test_a_block_that_raises_stores_nothing(path: Path) -> None:
     database = Database.open(url_of(path))
     with pytest.raises(ZeroDivisionError), database.writing() as connection:
-        connection.exec_driver_sql(
-            "INSERT INTO device_states VALUES ('AN1', 'a', '2026-01-01 00:00:00', 1, 1, 'x')"
-        )
+        connection.exec_driver_sql("INSERT INTO device_states VALUES ('AN1', 'a', '2026-01-01 00:00:00', 1, 1, 'x')")
         raise ZeroDivisionError
     with database.reading() as connection:
         assert connection.exec_driver_sql("SELECT count(*) FROM device_states").scalar() == 0
@@ -100,9 +96,7 @@ def test_a_database_from_a_newer_version_is_named_and_left_alone(path: Path) -> 
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
     before = path.read_bytes()
-    with pytest.raises(
-        ServiceError, match=r"newer version of ansim \(its schema is 9999, .* up to \d{4}\)"
-    ) as caught:
+    with pytest.raises(ServiceError, match=r"newer version of ansim \(its schema is 9999, .* up to \d{4}\)") as caught:
         Database.open(url_of(path))
     assert "Update ansim" in caught.value.hint
     assert path.read_bytes() == before

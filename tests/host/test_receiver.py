@@ -25,7 +25,7 @@ from ansim.credentials import STREAM, Authority
 from ansim.database import Database
 from ansim.errors import ServiceError
 from ansim.event_store import Event
-from ansim.event_stream import connect
+from ansim.event_stream import WAITING_PER_DEVICE, connect
 from ansim.fleet import Fleet
 from ansim.home import Home
 from ansim.receiver import Receiver
@@ -37,6 +37,7 @@ RUN = "from ansim.cli import main; main()"
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     made = make_home(tmp_path / "home")
     monkeypatch.setenv("ANSIM_HOME", str(made.path))
+    monkeypatch.delenv("ANSIM_DB", raising=False)
     return made
 
 
@@ -191,6 +192,21 @@ def test_what_was_sent_while_no_receiver_ran_is_taken_when_one_starts(
         with receiving(home, database):
             assert [device.command() for _ in range(5)] == [ack(seq) for seq in range(5)]
     assert [row["seq"] for row in rows(home)] == list(range(5))
+
+
+def test_a_device_that_floods_while_no_receiver_runs_leaves_room_for_the_others(
+    home: Home, broker: Broker, database: Database
+) -> None:
+    with receiving(home, database):
+        pass
+    with connected(home, broker, "AN000001") as flooder, connected(home, broker, "AN000002") as other:
+        for seq in range(WAITING_PER_DEVICE + 200):
+            flooder.publish_only(wire(seq))
+        assert eventually(lambda: waiting_in_stream(home) >= WAITING_PER_DEVICE)
+        assert other.publish(wire(7))
+        assert eventually(lambda: waiting_in_stream(home) == WAITING_PER_DEVICE + 1)
+        with receiving(home, database):
+            assert other.command() == ack(7)
 
 
 def test_a_cancel_marks_its_alarm(home: Home, broker: Broker, database: Database) -> None:

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from ansim.errors import BadInput, ServiceError
-from ansim.registry import MAX_GENERATION, Identity, Registry, normal_mac
 from hypothesis import given
 from hypothesis import strategies as st
+
+from ansim.errors import BadInput, ServiceError
+from ansim.registry import MAX_GENERATION, Identity, Registry, normal_mac
 
 MAC = "24:6f:28:00:00:01"
 
@@ -67,9 +68,7 @@ def test_stations_that_enroll_at_once_never_share_a_serial_number(url: str) -> N
     # The first ten MACs are common to all, the others are each station's own.
     macs = [list(range(10)) + list(range(100 * station, 100 * station + 10)) for station in (1, 2, 3)]
     stations = [
-        subprocess.Popen(
-            [sys.executable, "-c", code, url, json.dumps(each)], stdout=subprocess.PIPE, text=True
-        )
+        subprocess.Popen([sys.executable, "-c", code, url, json.dumps(each)], stdout=subprocess.PIPE, text=True)
         for each in macs
     ]
     lines = [station.communicate(timeout=60)[0].split() for station in stations]
@@ -126,9 +125,7 @@ def test_an_unknown_device_is_bad_input_everywhere(registry: Registry) -> None:
             action()
 
 
-@pytest.mark.parametrize(
-    "mac", ["", "24:6f:28:00:00", "24:6f:28:00:00:0g", "00:00:00:00:00:00", "ff:ff:ff:ff:ff:ff"]
-)
+@pytest.mark.parametrize("mac", ["", "24:6f:28:00:00", "24:6f:28:00:00:0g", "00:00:00:00:00:00", "ff:ff:ff:ff:ff:ff"])
 def test_what_is_no_mac_is_refused(registry: Registry, mac: str) -> None:
     with pytest.raises(BadInput, match="MAC address"):
         enroll(registry, mac)

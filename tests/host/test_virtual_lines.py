@@ -1,6 +1,8 @@
 """DTR and RTS act on EN and IO0 as on a devkit."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ansim.virtual.lines import RISE_MS, Lines, Strap
 
@@ -67,3 +69,22 @@ def test_io0_low_without_a_reset_changes_nothing() -> None:
     lines = Lines()
     assert play(lines, DTR, NEITHER, DTR) == []
     assert lines.io0_low
+
+
+STEPS = st.lists(st.tuples(st.sampled_from([NEITHER, DTR, RTS, BOTH]), st.integers(0, 2 * RISE_MS)), max_size=30)
+
+
+@given(steps=STEPS)
+def test_every_reset_ends_in_one_start_whatever_a_tool_does(steps: list[tuple[tuple[bool, bool], int]]) -> None:
+    lines, now_ms, happened = Lines(), 0, []
+    for (dtr, rts), pause_ms in steps:
+        happened += [lines.set(dtr, rts, now_ms)]
+        now_ms += pause_ms
+        happened += [lines.tick(now_ms)]
+    happened += [lines.set(*NEITHER, now_ms)]
+    seen = [strap for strap in happened if strap]
+    assert seen[::2] == [Strap.RESET] * (len(seen) // 2)
+    assert Strap.RESET not in seen[1::2]
+    assert not lines.held_in_reset
+    if not any(lines_set == DTR for lines_set, _ in steps):
+        assert Strap.DOWNLOAD not in seen

@@ -6,9 +6,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -29,10 +29,15 @@ def wait_until(condition: Callable[[], object], what: str) -> None:
         time.sleep(0.02)
 
 
-def processes_naming(text: Path) -> list[str]:
-    """Command lines of live processes that hold text."""
-    listed = subprocess.run(["ps", "-eo", "stat=,args="], capture_output=True, text=True, check=True).stdout
-    return [line for line in listed.splitlines() if str(text) in line and not line.startswith("Z")]
+def living() -> dict[int, int]:
+    """Process ids, each with its parent's; zombies are left out."""
+    listed = subprocess.run(["ps", "-eo", "stat=,pid=,ppid="], capture_output=True, text=True, check=True).stdout
+    rows = (line.split() for line in listed.splitlines())
+    return {int(pid): int(parent) for state, pid, parent in rows if not state.startswith("Z")}
+
+
+def children(pid: int) -> list[int]:
+    return [child for child, parent in living().items() if parent == pid]
 
 
 def ansim(*arguments: str) -> str:
@@ -68,10 +73,15 @@ def test_the_same_board_does_not_start_twice(start_virtual_board: Start) -> None
     assert board.control.status()["state"] == "running"
 
 
-def test_a_killed_board_leaves_no_child_and_starts_again(start_virtual_board: Start, home: Home) -> None:
-    board = start_virtual_board("hall")
-    os.kill(board.pid, signal.SIGKILL)
-    wait_until(lambda: not processes_naming(board.folder), "a process of the killed board is left")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_killed_board_leaves_no_child_and_starts_again(
+    start_booting_board: Start, start_virtual_board: Start, home: Home, number: int
+) -> None:
+    board = start_booting_board({"main.py": "while True:\n    pass\n"}, "hall")
+    wait_until(lambda: children(board.pid), "the chip does not run")
+    left = {board.pid, *children(board.pid)}
+    os.kill(board.pid, number)
+    wait_until(lambda: not left & living().keys(), "a process of the killed board is left")
     assert running_boards(home) == []
     again = start_virtual_board("hall")
     assert again.mac == board.mac
@@ -81,7 +91,7 @@ def test_a_stopped_board_is_gone_and_stopping_it_again_is_harmless(start_virtual
     board = start_virtual_board("hall")
     stop_board(board)
     assert running_boards(home) == []
-    assert processes_naming(board.folder) == []
+    assert board.pid not in living()
     assert not (board.folder / "running.json").exists()
     assert "Traceback" not in board.log_file.read_text()
     replacement = start_virtual_board("hall")
@@ -151,6 +161,24 @@ def test_a_fixed_port_can_be_had_again_at_once(start_virtual_board: Start) -> No
         wait_until(lambda: first.control.status()["tool_connected"], "the tool is not noticed")
         stop_board(first)
     assert start_virtual_board("hall", port=first.port).port == first.port
+
+
+def test_watch_prints_what_happens_as_it_happens(start_virtual_board: Start) -> None:
+    board = start_virtual_board("hall")
+    command = [sys.executable, "-c", "from ansim.cli import main; main()", "virtual", "watch", "hall", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watching:
+        assert watching.stdout
+        presses = threading.Thread(target=press_until, args=(board, watching))
+        presses.start()
+        seen = json.loads(watching.stdout.readline())
+        watching.terminate()
+        presses.join()
+    assert (seen["event"], seen["down"]) in [("button", True), ("button", False)]
+
+
+def press_until(board: VirtualBoard, watching: "subprocess.Popen[str]") -> None:
+    while watching.poll() is None:
+        board.control.press(hold_ms=10)
 
 
 def test_every_command_explains_itself() -> None:

@@ -1,6 +1,7 @@
 """One virtual board: its power, reset lines, serial port, ROM loader and chip put together."""
 
 import asyncio
+import logging
 import time
 from collections import deque
 from collections.abc import Callable
@@ -178,6 +179,7 @@ class DevBoard:
     def _enter(self, state: State) -> None:
         if state is not self.state:
             self.state = state
+            logging.info("state: %s", state.value)
             self.feed.log("state", {"state": state.value})
 
     def _lines_changed(self, dtr: bool, rts: bool) -> None:

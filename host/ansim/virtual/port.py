@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import socket
 
 from ansim.virtual.rfc2217 import Rfc2217Tool
@@ -86,6 +87,7 @@ class SerialPort:
     async def _serve_tool(self, tool: Tool) -> None:
         self._tool = tool
         self._line.wire.clients += 1
+        logging.info("%s connected", type(tool).__name__)
         try:
             await tool.gone
         finally:

@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from ansim.virtual.control import ControlClient
 
 DEFAULT_NAME = "virtual"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,23}")
+_START_S = 30.0
 _STOP_S = 5.0
 
 # The processes that this one started: kept so that their stdin stays open (with_parent) and they are reaped.
@@ -214,6 +216,9 @@ def _spawn(folder: BoardFolder, options: dict[str, object]) -> subprocess.Popen[
 def _await_ready(process: subprocess.Popen[bytes], folder: BoardFolder) -> None:
     """Read the one line that the process writes when its port is open, or why it is not."""
     assert process.stdout
+    ready, _, _ = select.select([process.stdout], [], [], _START_S)
+    if not ready:
+        process.kill()
     line = process.stdout.readline()
     process.stdout.close()
     try:

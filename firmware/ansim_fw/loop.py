@@ -5,7 +5,6 @@ import select
 
 from micropython import const
 
-from ansim_fw import requests
 from ansim_fw.core import device, indicator, message
 from ansim_fw.hal import clock, console_port
 from ansim_fw.hal.link import STATE_NAMES
@@ -219,13 +218,20 @@ class Duty:
             if not self._input_waits():
                 return
             told = self._console.read()
-            if told == console_port.TEXT:
-                self._console.write(requests.answer(self._console.reader.text(), self))
-            elif told == console_port.TOO_LONG:
-                self._console.write(requests.refusal(None, "a request is at most 200 bytes"))
-            elif told == console_port.BREAK and self._may_leave():
+            if told == console_port.BREAK and self._may_leave():
                 self._leave = True
                 return
+            if told == console_port.TEXT or told == console_port.TOO_LONG:
+                self._answer(told)
+
+    def _answer(self, told: int) -> None:
+        # Loaded when somebody asks: a device at home is never asked, and needs the memory.
+        from ansim_fw import requests
+
+        if told == console_port.TOO_LONG:
+            self._console.write(requests.refusal(None, "a request is at most 200 bytes"))
+        else:
+            self._console.write(requests.answer(self._console.reader.text(), self))
 
     def _input_waits(self) -> bool:
         for _ in self._console_ready.ipoll(0):

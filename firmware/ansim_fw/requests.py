@@ -4,7 +4,6 @@ import gc
 import json
 import os
 
-from ansim_fw import selftest
 from ansim_fw.board_data import BOARD, BUILD
 from ansim_fw.core import config
 from ansim_fw.hal import power
@@ -66,6 +65,8 @@ def _info(_request: "dict[str, object]", duty: "loop.Duty") -> "dict[str, object
 
 
 def _selftest(_request: "dict[str, object]", duty: "loop.Duty") -> "dict[str, object]":
+    from ansim_fw import selftest
+
     return selftest.run(duty)
 
 

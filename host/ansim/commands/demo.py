@@ -1,0 +1,63 @@
+"""``ansim demo``: the whole way on a virtual board, from nothing."""
+
+import contextlib
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from ansim import demo
+from ansim.demo import Timeline
+from ansim.show import json_option, passed, progress, verdict
+
+
+@click.command()
+@click.option("--keep", type=click.Path(path_type=Path), help="Keep everything it makes in this new folder.")
+@json_option
+def command(keep: Path | None, as_json: bool) -> None:
+    """Flash and provision a virtual board, press its button, and follow the alarm to the acknowledgement.
+
+    Uses nothing of this station's and leaves nothing behind. Exit code 0 only if the acknowledgement came back to
+    the device.
+    """
+    with _folder(keep) as folder, verdict("the alarm was not acknowledged", as_json), progress(as_json) as on_progress:
+        timeline = demo.run(folder, on_progress)
+    if as_json:
+        click.echo(json.dumps(_as_dict(timeline)))
+    else:
+        Console(highlight=False).print(_table(timeline))
+        passed(f"pressed to acknowledged on the device: {timeline.press_to_acknowledged_ms:.0f} ms")
+
+
+@contextlib.contextmanager
+def _folder(keep: Path | None) -> Iterator[Path]:
+    if keep is not None:
+        keep.mkdir(mode=0o700, parents=True)
+        yield keep.absolute()
+    else:
+        with tempfile.TemporaryDirectory(prefix="ansim-") as name:
+            yield Path(name)
+
+
+def _table(timeline: Timeline) -> Table:
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(justify="right")
+    for moment in timeline.setup:
+        table.add_row(f"{(moment.ms - timeline.start_ms) / 1000:.1f} s", moment.text)
+    pressed_ms = timeline.alarm[0].ms
+    for moment in timeline.alarm:
+        table.add_row(f"+{moment.ms - pressed_ms:.0f} ms", moment.text)
+    return table
+
+
+def _as_dict(timeline: Timeline) -> dict[str, object]:
+    return {
+        "ok": True,
+        "press_to_acknowledged_ms": round(timeline.press_to_acknowledged_ms, 1),
+        "setup": [{"s": round((each.ms - timeline.start_ms) / 1000, 3), "what": each.text} for each in timeline.setup],
+        "alarm": [{"ms": round(each.ms - timeline.alarm[0].ms, 1), "what": each.text} for each in timeline.alarm],
+    }

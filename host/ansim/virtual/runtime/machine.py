@@ -115,6 +115,7 @@ class Pin:
         self._out = 1 if x else 0
         if self._mode & 2:
             _link.tell(_link.PIN_OUT, self._id | self._out << 8)
+        return None
 
     __call__ = value
 
@@ -187,6 +188,7 @@ class Signal:
         if x is None:
             return self._pin.value() ^ self._invert
         self._pin.value((1 if x else 0) ^ self._invert)
+        return None
 
     __call__ = value
 
@@ -294,22 +296,26 @@ class PWM:
             return self._freq
         self._freq = hz
         self._tell(hz)
+        return None
 
     def duty(self, duty=None):
         if duty is None:
             return self._duty >> 6
         self.duty_u16(duty << 6)
+        return None
 
     def duty_u16(self, duty=None):
         if duty is None:
             return self._duty
         self._duty = max(0, min(duty, 65535))
         self._tell(self._freq)
+        return None
 
     def duty_ns(self, ns=None):
         if ns is None:
             return self._duty * 15259 // self._freq
         self.duty_u16(ns * self._freq // 15259)
+        return None
 
     def deinit(self):
         self._tell(0)
@@ -384,6 +390,7 @@ class RTC:
         if len(data) > 2048:
             raise ValueError("buffer too long")
         _link.check(_link.ask(_link.RTC_WRITE, 0, data))
+        return None
 
     def datetime(self, when=None):
         import time
@@ -392,6 +399,7 @@ class RTC:
             now = time.localtime()
             return (now[0], now[1], now[2], now[6], now[3], now[4], now[5], time.time_ns() // 1000 % 1000000)
         time._set((when[0], when[1], when[2], when[4], when[5], when[6], 0, 0), when[7])
+        return None
 
     def init(self, when):
         self.datetime(when)
@@ -466,6 +474,7 @@ def freq(hz=None):
     if hz // 1000000 not in (20, 40, 80, 160, 240):
         raise ValueError("frequency must be 20MHz, 40MHz, 80Mhz, 160MHz or 240MHz")
     _mhz = hz // 1000000
+    return None
 
 
 def idle():

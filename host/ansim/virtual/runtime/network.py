@@ -83,6 +83,7 @@ class WLAN:
         if "hostname" in settings or "dhcp_hostname" in settings:
             hostname(settings.get("hostname") or settings["dhcp_hostname"])
         self._ask(config=settings)
+        return None
 
     def _get(self, name):
         if name in ("hostname", "dhcp_hostname"):
@@ -109,6 +110,7 @@ def hostname(name=None):
     if len(name) > 32:
         raise ValueError
     _name = name
+    return None
 
 
 def country(code=None):
@@ -116,6 +118,7 @@ def country(code=None):
     if code is None:
         return _country
     _country = code
+    return None
 
 
 def ipconfig(name=None, **settings):

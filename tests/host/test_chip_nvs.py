@@ -1,0 +1,172 @@
+"""NVS keeps values in ESP-IDF's own format, through reclaimed pages and power cuts at any moment."""
+
+import random
+import struct
+import zlib
+from pathlib import Path
+
+import pytest
+from esp_idf_nvs_partition_gen import nvs_partition_gen
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ansim.virtual.flash import Flash
+from ansim.virtual.nvs_flash import NOT_ENOUGH_SPACE, NOT_FOUND, NvsError, NvsFlash
+
+SIZE = 0x6000
+
+
+class PowerCut(Exception):
+    """The lights went out."""
+
+
+class Ram:
+    """A NOR flash in memory that loses power after so many operations, in the middle of the last one."""
+
+    def __init__(self, content: bytes, operations: int = 1 << 30, torn_share: float = 0.5) -> None:
+        self.content = bytearray(content)
+        self._left = operations
+        self._torn_share = torn_share
+
+    def read(self, address: int, size: int) -> bytes:
+        return bytes(self.content[address : address + size])
+
+    def program(self, address: int, data: bytes) -> None:
+        done = data[: self._spend(len(data))]
+        for at, value in enumerate(done, address):
+            self.content[at] &= value
+        self._cut_if(len(done) < len(data) or self._left < 0)
+
+    def erase(self, address: int, size: int) -> None:
+        done = self._spend(size)
+        self.content[address : address + done] = b"\xff" * done
+        self._cut_if(done < size or self._left < 0)
+
+    def _spend(self, size: int) -> int:
+        self._left -= 1
+        return size if self._left >= 0 else int(size * self._torn_share)
+
+    def _cut_if(self, cut: bool) -> None:
+        if cut:
+            raise PowerCut
+
+
+def generated(rows: str, folder: Path) -> bytes:
+    """Return the image that ESP-IDF's generator makes of CSV rows."""
+    source, out = folder / "in.csv", folder / "out.bin"
+    source.write_text("key,type,encoding,value\n" + rows)
+    args = type("Args", (), {"input": str(source), "output": str(out), "size": hex(SIZE), "version": 2, "outdir": ""})
+    nvs_partition_gen.generate(args)
+    return out.read_bytes()
+
+
+def test_what_espressifs_generator_wrote_is_read(tmp_path: Path) -> None:
+    blob = random.Random(1).randbytes(5000)
+    (tmp_path / "blob").write_bytes(blob)
+    rows = f"ansim,namespace,,\nboot,data,i32,-7\ntoken,file,binary,{tmp_path / 'blob'}\nother,namespace,,\nboot,data,i32,9\n"
+    nvs = NvsFlash(Ram(generated(rows, tmp_path)), 0, SIZE)
+    assert nvs.get_i32("ansim", "boot") == -7
+    assert nvs.get_i32("other", "boot") == 9
+    assert nvs.get_blob("ansim", "token") == blob
+
+
+def test_a_generated_image_is_not_changed_by_reading_it(tmp_path: Path) -> None:
+    image = generated("ansim,namespace,,\nboot,data,i32,1\n", tmp_path)
+    ram = Ram(image)
+    NvsFlash(ram, 0, SIZE)
+    assert ram.content == image
+
+
+def test_entries_carry_espressifs_checksums() -> None:
+    ram = Ram(b"\xff" * SIZE)
+    NvsFlash(ram, 0, SIZE).set_i32("ansim", "boot", 3)
+    page = bytes(ram.content[:4096])
+    assert struct.unpack_from("<IIB", page) == (0xFFFFFFFE, 0, 0xFE)
+    assert struct.unpack_from("<I", page, 28)[0] == zlib.crc32(page[4:28], 0xFFFFFFFF)
+    entry = page[96:128]
+    assert entry[:4] == bytes([1, 0x14, 1, 0xFF])
+    assert entry[8:24].rstrip(b"\0") == b"boot"
+    assert struct.unpack_from("<I", entry, 4)[0] == zlib.crc32(entry[:4] + entry[8:], 0xFFFFFFFF)
+    assert page[32] == 0xFA  # two entries written, the rest empty
+
+
+def test_values_outlive_a_thousand_rewrites_of_a_counter(tmp_path: Path) -> None:
+    flash = Flash(tmp_path / "flash", SIZE)
+    nvs = NvsFlash(flash, 0, SIZE)
+    token = random.Random(2).randbytes(900)
+    nvs.set_blob("ansim", "token", token)
+    for count in range(1000):
+        nvs.set_i32("ansim", "boot", count)
+        nvs.set_blob("ansim", "wifi", b"x" * (count % 300))
+    again = NvsFlash(flash, 0, SIZE)
+    assert (again.get_i32("ansim", "boot"), again.get_blob("ansim", "token")) == (999, token)
+    assert again.get_blob("ansim", "wifi") == b"x" * (999 % 300)
+    flash.close()
+
+
+def test_a_value_that_does_not_fit_is_refused_and_the_old_one_stays() -> None:
+    ram = Ram(b"\xff" * SIZE)
+    nvs = NvsFlash(ram, 0, SIZE)
+    nvs.set_blob("ansim", "token", b"old")
+    with pytest.raises(NvsError) as refused:
+        nvs.set_blob("ansim", "token", bytes(SIZE))
+    assert refused.value.code == NOT_ENOUGH_SPACE
+    assert NvsFlash(ram, 0, SIZE).get_blob("ansim", "token") == b"old"
+    nvs.set_blob("ansim", "token", bytes(8000))
+    assert nvs.get_blob("ansim", "token") == bytes(8000)
+
+
+def test_an_erased_key_is_gone_for_good() -> None:
+    ram = Ram(b"\xff" * SIZE)
+    nvs = NvsFlash(ram, 0, SIZE)
+    nvs.set_blob("ansim", "token", b"old")
+    nvs.erase("ansim", "token")
+    for opened in (nvs, NvsFlash(ram, 0, SIZE)):
+        with pytest.raises(NvsError) as missing:
+            opened.get_blob("ansim", "token")
+        assert missing.value.code == NOT_FOUND
+
+
+CHANGES = st.lists(
+    st.tuples(st.sampled_from(["boot", "token", "wifi", "ca"]), st.integers(0, 1500)), min_size=1, max_size=60
+)
+
+
+def apply(nvs: NvsFlash, change: tuple[str, int]) -> None:
+    key, value = change
+    if key == "boot":
+        nvs.set_i32("ansim", key, value)
+    else:
+        nvs.set_blob("ansim", key, value.to_bytes(2) * (value // 2))
+
+
+def values(nvs: NvsFlash) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for key in ("boot", "token", "wifi", "ca"):
+        try:
+            found[key] = nvs.get_i32("ansim", key) if key == "boot" else nvs.get_blob("ansim", key)
+        except NvsError:
+            found[key] = None
+    return found
+
+
+@settings(max_examples=150, deadline=None)
+@given(changes=CHANGES, operations=st.integers(0, 400), torn_share=st.floats(0, 1))
+def test_a_power_cut_at_any_moment_leaves_the_old_value_or_the_new(
+    changes: list[tuple[str, int]], operations: int, torn_share: float
+) -> None:
+    ram = Ram(b"\xff" * SIZE, operations, torn_share)
+    sound = NvsFlash(Ram(b"\xff" * SIZE), 0, SIZE)
+    before, after = values(sound), values(sound)
+    try:
+        nvs = NvsFlash(ram, 0, SIZE)
+        for change in changes:
+            apply(sound, change)
+            before, after = after, values(sound)
+            apply(nvs, change)
+    except PowerCut:
+        pass
+    restarted = NvsFlash(Ram(ram.content), 0, SIZE)
+    assert values(restarted) in (before, after)
+    apply(restarted, ("boot", 77))
+    assert restarted.get_i32("ansim", "boot") == 77

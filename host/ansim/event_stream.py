@@ -35,6 +35,7 @@ WAITING_PER_DEVICE = 1000
 # second more, until we ask again.
 _ASK_S = 2
 _CONNECT_S = 5
+_FLUSH_S = 2
 # https://docs.nats.io/reference/reference-protocols/nats_api_reference: statuses of a request for messages
 _NO_RESPONDERS, _CONFLICT = "503", "409"
 
@@ -143,13 +144,6 @@ class _Watch:
         return None
 
 
-async def give_back(messages: Iterable[Msg]) -> None:
-    """Have the broker deliver messages again at once. Without this it does so after ten seconds."""
-    with contextlib.suppress(NatsError, OSError):
-        for each in messages:
-            await each.nak()
-
-
 class EventStream:
     """The stream of events, made if it is missing, and this receiver's place in it.
 
@@ -207,13 +201,23 @@ class EventStream:
             self._take(await self._subscription.next_msg(timeout=_ASK_S + 1), batch)
         return batch
 
-    async def close(self) -> None:
-        """Let other receivers have at once what was delivered here and not taken."""
-        rest: list[Msg] = []
-        with contextlib.suppress(NatsError, StreamLost):
-            while self._subscription is not None and self._subscription.pending_msgs:
-                self._take(await self._subscription.next_msg(timeout=1), rest)
-        await give_back(rest)
+    async def close(self, untaken: Iterable[Msg] = ()) -> None:
+        """Leave, and have the broker give to others at once what was delivered here and not acknowledged.
+
+        Args:
+            untaken: messages of next_batch that were not acknowledged. Without this they come again after ten seconds.
+        """
+        rest = list(untaken)
+        with contextlib.suppress(NatsError, OSError, StreamLost):
+            if self._subscription is not None:
+                while self._subscription.pending_msgs:
+                    self._take(await self._subscription.next_msg(timeout=1), rest)
+                # Before giving back, or the broker would give it all to us again.
+                await self._subscription.unsubscribe()
+            for each in rest:
+                await each.nak()
+            # Closing the connection would drop what is not sent yet.
+            await self._client.flush(timeout=_FLUSH_S)
 
     def _take(self, message: Msg, batch: list[Msg]) -> None:
         headers = message.headers or {}

@@ -11,7 +11,7 @@ from nats.errors import Error as NatsError
 
 from ansim.database import Database, DatabaseRefused, DatabaseUnavailable
 from ansim.event_store import Event, EventStore, Outcome, Refused, Rejected, parse
-from ansim.event_stream import BrokerUnreachable, EventStream, Notice, StreamLost, connect, give_back
+from ansim.event_stream import BrokerUnreachable, EventStream, Notice, StreamLost, connect
 from ansim.fleet import Fleet
 from ansim.home import Home
 from ansim_fw.core import message
@@ -55,6 +55,7 @@ class Receiver:
         self._store = EventStore(database)
         self._on_event = on_event
         self._notice = on_notice
+        self._untaken: Sequence[Msg] = ()
         self._stop = asyncio.Event()
         self.ready = asyncio.Event()
 
@@ -75,7 +76,7 @@ class Receiver:
             stream = EventStream(client)
             while not self._stop.is_set():
                 await self._receive_from(stream, client)
-            await stream.close()
+            await stream.close(self._untaken)
         finally:
             await client.close()
 
@@ -119,7 +120,7 @@ class Receiver:
         taken = [_take(each) for each in messages]
         outcomes = await self._commit(taken)
         if outcomes is None:
-            await give_back(messages)
+            self._untaken = messages
             return
         for each, outcome in zip(taken, outcomes, strict=True):
             # A connection that is lost here loses no event: the broker delivers it again, the device sends it again.

@@ -40,9 +40,9 @@ def children(pid: int) -> list[int]:
     return [child for child, parent in living().items() if parent == pid]
 
 
-def ansim(*arguments: str) -> str:
+def ansim(*arguments: str, typed: str = "") -> str:
     """Run the command line; return what it prints, raise what it raises."""
-    result = CliRunner().invoke(cli, ["virtual", *arguments], standalone_mode=False)
+    result = CliRunner().invoke(cli, ["virtual", *arguments], input=typed, standalone_mode=False)
     if result.exception:
         raise result.exception
     return result.output
@@ -146,6 +146,8 @@ def test_the_command_line_starts_shows_uses_and_stops_a_board() -> None:
         assert started["url"] in ansim("list")
         assert "pressed for 1 ms" in ansim("press", "--hold-ms", "1")
         assert "network home in reach" in ansim("wifi", "network", "home", "--open")
+        assert "network home in reach" in ansim("wifi", "network", "home", typed="a passphrase\n")
+        assert "signal at -80 dBm" in ansim("wifi", "rssi", "-80")
         for arguments in (["wifi", "off"], ["wifi", "on"], ["battery", "3500"], ["reset"], ["power", "off"]):
             assert json.loads(ansim(*arguments, "--json"))["ok"]
         assert json.loads(ansim("status", "--json"))["state"] == "off"

@@ -3,17 +3,20 @@
 import hashlib
 import struct
 import zlib
+from dataclasses import astuple
 from functools import reduce
 from operator import xor
 from pathlib import Path
 
 import pytest
 from esptool.loader import ESPLoader
+from esptool.util import FatalError
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ansim.virtual import slip
 from ansim.virtual.chip_registers import ChipRegisters, crc8
+from ansim.virtual.download import ROM_CODES, STUB_CODES
 from ansim.virtual.flash import Flash
 from ansim.virtual.rom import RomLoader, checksum
 
@@ -54,7 +57,9 @@ class Host:
         assert (direction, opcode, size) == (1, CMD[op], len(answer) - 8)
         status_size = 2 if self.loader.stub else 4
         data, status = answer[8:-status_size], answer[-status_size:]
-        assert status[0] in (0, 1)
+        if self.loader.stub:
+            return value, data, status[0]
+        assert status[0] == bool(status[1])
         return value, data, status[1]
 
     def error(self, op: str, *words: int, block: bytes | None = None) -> int:
@@ -160,18 +165,24 @@ def test_padding_of_the_stubs_last_block_is_not_written(stub: Host) -> None:
     assert stub.flash.read(0x1000, 0x2000) == b"a" * 0x1000 + bytes(0x1000)
 
 
-@pytest.mark.parametrize(("loader", "code"), [("rom", 0x07), ("stub", 0xC1)])
+@pytest.mark.parametrize(("loader", "status"), [("rom", b"\x01\x07\0\0"), ("stub", b"\xc1\0")])
 def test_a_wrong_checksum_is_an_error_and_the_block_can_be_sent_again(
-    loader: str, code: int, request: pytest.FixtureRequest
+    loader: str, status: bytes, request: pytest.FixtureRequest
 ) -> None:
     host: Host = request.getfixturevalue(loader)
     packed = zlib.compress(DATA, 9)
     host.begin_deflated(0xC800)
     body = struct.pack("<IIII", len(packed), 0, 0, 0) + packed
     answer = host.raw("FLASH_DEFL_DATA", body, ESPLoader.checksum(packed) ^ 1)[0]
-    assert answer[8:10] == bytes((1, code))
+    assert answer[8:] == status
     assert host.block("FLASH_DEFL_DATA", packed) == 0
     assert host.flash.read(0, len(DATA)) == DATA
+
+
+def test_esptool_has_a_text_for_every_error() -> None:
+    statuses = [bytes((1, code)) for code in astuple(ROM_CODES)] + [bytes((code, 0)) for code in astuple(STUB_CODES)]
+    for status in statuses:
+        assert "Unknown result" not in str(FatalError.WithResult("it failed", status))
 
 
 def test_rom_tells_of_a_broken_deflate_stream_at_once(rom: Host) -> None:

@@ -160,16 +160,16 @@ def wifi_off(name: str | None, as_json: bool) -> None:
 @json_option
 def wifi_network(ssid: str, name: str | None, is_open: bool, as_json: bool) -> None:
     """Set the network in reach; its passphrase is asked for, or read from a pipe."""
-    passphrase = _OPEN_NETWORK if is_open else click.prompt("Passphrase", hide_input=True, err=True)
+    passphrase = _OPEN_NETWORK if is_open else _read_passphrase()
     _apply(name, lambda board: board.control.network(ssid, passphrase), f"network {ssid} in reach", as_json)
 
 
-@wifi.command("rssi")
+@wifi.command("rssi", context_settings={"ignore_unknown_options": True})
 @click.argument("dbm", type=click.IntRange(-120, 0))
 @name_argument
 @json_option
 def wifi_rssi(dbm: int, name: str | None, as_json: bool) -> None:
-    """Set the signal strength (write it after two dashes: rssi -- -80)."""
+    """Set the signal strength, such as -80."""
     _apply(name, lambda board: board.control.rssi(dbm), f"signal at {dbm} dBm", as_json)
 
 
@@ -209,6 +209,15 @@ def watch(name: str | None, as_json: bool) -> None:
             text = " ".join(f"{key}={value}" for key, value in seen.details.items())
             data = {"ms": seen.ms, "event": seen.event, **seen.details}
             _print(data, f"{seen.ms / 1000:.3f} {seen.event} {text}", as_json)
+
+
+def _read_passphrase() -> str:
+    """Ask for it, or take it from a pipe; on the command line everybody could read it."""
+    stdin = click.get_text_stream("stdin")
+    if not stdin.isatty():
+        return stdin.readline().rstrip("\r\n")
+    passphrase: str = click.prompt("Passphrase", hide_input=True, err=True)
+    return passphrase
 
 
 def _apply(name: str | None, act: Callable[[VirtualBoard], None], what: str, as_json: bool) -> None:

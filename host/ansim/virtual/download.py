@@ -11,7 +11,7 @@ from ansim.virtual.flash import SECTOR_BYTES, Flash, FlashRangeError
 
 
 class LoaderError(Exception):
-    """A command that fails: the second status byte says why (tables in esptool's util.py)."""
+    """A command that fails, and why: esptool's util.py has a table of the codes."""
 
     def __init__(self, code: int) -> None:
         super().__init__(f"loader error {code:#04x}")

@@ -132,8 +132,8 @@ class RomLoader:
         return self._common.get(op) or only.get(op) or self._unknown
 
     def _fail(self, op: int, error: LoaderError) -> None:
-        status = bytes((1, error.code)) + bytes(0 if self.stub else 2)
-        self._send(_response(op, 0, status))
+        status = (error.code, 0) if self.stub else (1, error.code, 0, 0)
+        self._send(_response(op, 0, bytes(status)))
 
     def _unknown(self, _body: bytes, _check: int) -> Answer:
         raise LoaderError(self._codes.unknown)

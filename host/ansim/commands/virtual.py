@@ -1,6 +1,7 @@
 """``ansim virtual``: boards without hardware."""
 
 import json
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -213,9 +214,8 @@ def watch(name: str | None, as_json: bool) -> None:
 
 def _read_passphrase() -> str:
     """Ask for it, or take it from a pipe; on the command line everybody could read it."""
-    stdin = click.get_text_stream("stdin")
-    if not stdin.isatty():
-        return stdin.readline().rstrip("\r\n")
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\r\n")
     passphrase: str = click.prompt("Passphrase", hide_input=True, err=True)
     return passphrase
 

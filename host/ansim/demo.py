@@ -54,7 +54,7 @@ class Timeline:
 _PRESSED = "the button goes down"
 _COMMITTED = "the receiver has it in its database, and acknowledges"
 _ACKNOWLEDGED = "the device knows"
-_SHOWN = "the device shows it: light and sound"
+_SHOWN = "the device shows it: long light, tone and vibration"
 
 # What the device announces on its console, in the words of the timeline.
 _ANNOUNCED = {
@@ -180,14 +180,15 @@ def _button_down_ms(seen: list[Seen]) -> float:
 def _shown_ms(seen: list[Seen], acknowledged_ms: float) -> float:
     """Wait for the pattern that says acknowledged, all outputs on for two seconds, and return when it began.
 
-    The pattern before it (raised) changes twice a second, so that a light which stays on is the new one.
+    The pattern before it (raised) changes four times a second, so what stays on is the new one.
     """
     deadline = Deadline(ACKNOWLEDGE_S)
     while not deadline.expired:
-        changes = [float(event.ms) for event in list(seen) if event.event == "pin"]
-        for change_ms, next_ms in zip(changes, [*changes[1:], _now_ms()], strict=True):
-            if next_ms - change_ms >= _STEADY_MS and next_ms > acknowledged_ms + _STEADY_MS:
-                return change_ms
+        changes = [event for event in list(seen) if event.event == "pin" and event.ms >= acknowledged_ms]
+        until_ms = [*[float(event.ms) for event in changes[1:]], _now_ms()]
+        for change, next_ms in zip(changes, until_ms, strict=False):
+            if change.details["value"] == 1 and next_ms - change.ms >= _STEADY_MS:
+                return float(change.ms)
         time.sleep(0.01)
     raise DeviceError("the device shows nothing after the acknowledgement", "This is a defect: please report it.")
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -73,6 +74,8 @@ class BackgroundReceiver:
                     return None
 
     def _run(self) -> None:
+        # asyncio warns of how nats-py ends a TLS connection; the receiver tells of lost ones itself.
+        logging.getLogger("asyncio").setLevel(logging.ERROR)
         database = Database.open(self._home.database_url)
         try:
             asyncio.run(self._receive(database))

@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from ansim import demo
 from ansim.demo import Timeline
@@ -29,7 +27,7 @@ def command(keep: Path | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(_as_dict(timeline)))
     else:
-        Console(highlight=False).print(_table(timeline))
+        _show(timeline)
         passed(f"pressed to acknowledged on the device: {timeline.press_to_acknowledged_ms:.0f} ms")
 
 
@@ -43,15 +41,12 @@ def _folder(keep: Path | None) -> Iterator[Path]:
             yield Path(name)
 
 
-def _table(timeline: Timeline) -> Table:
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(justify="right")
+def _show(timeline: Timeline) -> None:
     for moment in timeline.setup:
-        table.add_row(f"{(moment.ms - timeline.start_ms) / 1000:.1f} s", moment.text)
+        click.echo(f"{(moment.ms - timeline.start_ms) / 1000:8.1f} s   {moment.text}")
     pressed_ms = timeline.alarm[0].ms
     for moment in timeline.alarm:
-        table.add_row(f"+{moment.ms - pressed_ms:.0f} ms", moment.text)
-    return table
+        click.echo(f"{moment.ms - pressed_ms:+8.0f} ms  {moment.text}")
 
 
 def _as_dict(timeline: Timeline) -> dict[str, object]:

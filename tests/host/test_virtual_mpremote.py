@@ -87,6 +87,21 @@ def test_the_line_is_busy_while_the_terminal_is_open(board: VirtualBoard) -> Non
     assert "2" in mpremote(board, "exec", "print(1 + 1)")
 
 
+def test_what_one_tool_left_unread_is_not_for_the_next_one(board: VirtualBoard) -> None:
+    tool = os.open(board.terminal, os.O_RDWR | os.O_NOCTTY)
+    wait_for_tool(board, True)
+    os.write(tool, b"\r\x03print('old' * 30000)\r")
+    read_until(tool, b"oldold")
+    os.close(tool)
+    wait_for_tool(board, False)
+    mpremote(board, "exec", "pass")  # so the chip has printed all
+    tool = os.open(board.terminal, os.O_RDWR | os.O_NOCTTY)
+    wait_for_tool(board, True)
+    os.write(tool, b"'n' + 'ew'\r")
+    assert b"old" not in read_until(tool, b"'new'")
+    os.close(tool)
+
+
 def wait_for_tool(board: VirtualBoard, connected: bool) -> None:
     deadline = time.monotonic() + DEADLINE_S
     while board.control.status()["tool_connected"] != connected:
@@ -115,11 +130,12 @@ def test_the_repl_is_typed_into(board: VirtualBoard) -> None:
         os.close(keyboard)
 
 
-def read_until(terminal: int, wanted: bytes) -> None:
+def read_until(terminal: int, wanted: bytes) -> bytes:
     seen, deadline = b"", time.monotonic() + DEADLINE_S
     while wanted not in seen:
         assert select.select([terminal], [], [], max(0, deadline - time.monotonic()))[0], seen
         seen += os.read(terminal, 4096)
+    return seen
 
 
 def test_what_esptool_wrote_boots_after_its_reset(

@@ -68,6 +68,11 @@ class TerminalTool(Tool):
     def write_to(self, writer: asyncio.WriteTransport) -> None:
         self._writer = writer
 
+    def close(self) -> None:
+        super().close()
+        if self._writer:
+            self._writer.abort()  # what this tool did not read is not for the next one
+
     def unwrap(self, data: bytes) -> bytes:
         return data
 

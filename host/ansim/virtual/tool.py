@@ -156,9 +156,9 @@ class Tool(asyncio.Protocol, ABC):
         self._to_tool.push(data, self.baud)
 
     def close(self) -> None:
-        for transport in (self._reader, self._writer):
-            if transport:
-                transport.close()
+        """Hang up."""
+        if self._reader:
+            self._reader.close()
 
     def purge_to_tool(self) -> None:
         """Drop what the chip sent and the tool has not got yet."""

@@ -38,7 +38,7 @@ def flash_content(files: Mapping[str, str] | None = None) -> bytearray:
 
 
 class Bench:
-    """A chip in a folder, its output and its log."""
+    """A chip in a folder, its output and its log; a context manager, so that no process stays behind."""
 
     def __init__(self, folder: Path, flash: bytes) -> None:
         path = folder / "flash.bin"
@@ -69,5 +69,28 @@ class Bench:
         before, _, self.output = self.output.partition(wanted)
         return before
 
-    def close(self) -> None:
+    def raw_repl(self) -> None:
+        """Interrupt what runs and enter the raw REPL, as mpremote does."""
+        self.chip.write(b"\r\x03")
+        self.sees(b">>> ")
+        self.chip.write(b"\r\x01")
+        self.sees(b"raw REPL; CTRL-B to exit\r\n>")
+
+    def run(self, program: str) -> str:
+        """Run a program in the raw REPL and return what it printed; its failure is this test's."""
+        self.chip.write(program.encode() + b"\x04")
+        self.sees(b"OK")
+        printed = self.sees(b"\x04")
+        error = self.sees(b"\x04>")
+        assert not error, error.decode()
+        return printed.decode().replace("\r\n", "\n")
+
+    def told(self, kind: str) -> list[dict[str, object]]:
+        """Return what the chip's log said of one kind."""
+        return [details for seen, details in self.events if seen == kind]
+
+    def __enter__(self) -> "Bench":
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self.chip.close()

@@ -5,8 +5,8 @@ destination while the radio is up, and held while it is not, as TCP does when a 
 """
 
 import asyncio
-import contextlib
 import socket
+import struct
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -103,6 +103,11 @@ class Air:
             forwarder = self._forwarder
         return forwarder.route(host, port)
 
+    def known_route(self, host: str, port: int) -> int | None:
+        """Return what route() gave for a destination before, without waiting."""
+        with self._lock:
+            return self._forwarder.ports.get((host, port)) if self._forwarder else None
+
     def close(self) -> None:
         with self._lock:
             forwarder, self._forwarder = self._forwarder, None
@@ -111,11 +116,15 @@ class Air:
 
 
 class _Forwarder:
-    """An event loop in a thread of its own, with a listener for each destination."""
+    """An event loop in a thread of its own, with a listener for each destination.
+
+    Attributes:
+        ports: (host, port) of a destination to the loopback port that leads there.
+    """
 
     def __init__(self, air: Air) -> None:
         self._air = air
-        self._ports: dict[tuple[str, int], int] = {}
+        self.ports: dict[tuple[str, int], int] = {}
         self._servers: list[asyncio.Server] = []
         self._links: dict[asyncio.Task[None], _Link] = {}
         self._loop = asyncio.new_event_loop()
@@ -154,7 +163,7 @@ class _Forwarder:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _route(self, host: str, port: int) -> int:
-        known = self._ports.get((host, port))
+        known = self.ports.get((host, port))
         if known is not None:
             return known
         await self._loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -164,8 +173,8 @@ class _Forwarder:
 
         server = await asyncio.start_server(accept, "127.0.0.1", 0, limit=_CHUNK_BYTES)
         self._servers.append(server)
-        self._ports[host, port] = int(server.sockets[0].getsockname()[1])
-        return self._ports[host, port]
+        self.ports[host, port] = int(server.sockets[0].getsockname()[1])
+        return self.ports[host, port]
 
     async def _accept(self, link: "_Link", host: str, port: int) -> None:
         task = asyncio.current_task()
@@ -190,9 +199,12 @@ class _Forwarder:
         link.far = writer
         _no_delay(writer)
         _no_delay(link.near)
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._pump(link, reader, link.near))
-            group.create_task(self._pump(link, link.reader, writer))
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._pump(link, reader, link.near))
+                group.create_task(self._pump(link, link.reader, writer))
+        except* OSError:
+            link.reset()
         link.close()
 
     async def _pump(self, link: "_Link", reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -229,12 +241,12 @@ class _Link:
                 writer.close()
 
     def reset(self) -> None:
-        """End both ends at once, as a refused or broken connection ends."""
+        """End both ends with RST, as a refused or broken connection ends."""
         for writer in (self.near, self.far):
-            if writer is not None:
-                transport = writer.transport
-                with contextlib.suppress(AttributeError):
-                    transport.abort()
+            if writer is not None and not writer.is_closing():
+                end = writer.get_extra_info("socket")
+                end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                writer.transport.abort()
 
 
 def _no_delay(writer: asyncio.StreamWriter) -> None:

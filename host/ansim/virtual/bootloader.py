@@ -157,14 +157,16 @@ def read_table(data: bytes, flash_bytes: int) -> list[Partition]:
                 "No MD5 found in partition table" if table else f"partition 0 invalid magic number 0x{magic:x}"
             )
         if offset + size > flash_bytes:
-            raise _bad_table(
-                f"partition {len(table)} invalid - offset 0x{offset:x} size 0x{size:x} exceeds flash chip size 0x{flash_bytes:x}"
-            )
+            extent = f"offset 0x{offset:x} size 0x{size:x}"
+            raise _bad_table(f"partition {len(table)} invalid - {extent} exceeds flash chip size 0x{flash_bytes:x}")
         table.append(Partition(label.split(b"\0")[0].decode("ascii", "replace"), kind, subtype, offset, size))
     raise _bad_table("partition table has not been terminated with MD5")
 
 
 def _bad_table(problem: str) -> NotBootable:
-    return NotBootable(
-        f"E (31) flash_parts: {problem}\r\nE (38) boot: Failed to verify partition table\r\nE (43) boot: load partition table error!\r\n"
+    lines = (
+        f"E (31) flash_parts: {problem}",
+        "E (38) boot: Failed to verify partition table",
+        "E (43) boot: load partition table error!",
     )
+    return NotBootable("\r\n".join(lines) + "\r\n")

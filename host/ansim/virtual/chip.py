@@ -24,7 +24,7 @@ from ansim.virtual.wire import Frame, Op
 
 # What an ESP32 with the official build has free at the REPL (gc.mem_free()), and what the runtime needs besides.
 FREE_HEAP_BYTES = 164 * 1024
-RUNTIME_HEAP_BYTES = 64 * 1024
+RUNTIME_HEAP_BYTES = 70300
 
 _SOFT_REBOOT = b"MPY: soft reboot\r\n"
 _WATCHDOG_TEXT = (
@@ -86,6 +86,17 @@ class Chip:
         self._sleep: Sleep | None = None
         self._wifi_told = 0
         self._pins: dict[int, dict[str, int]] = {}
+        self._told: dict[Op, Callable[[Frame], None]] = {
+            Op.PIN_OUT: self._pin_out,
+            Op.PIN_MODE: self._pin_mode,
+            Op.PWM: self._pwm,
+            Op.WDT_ARM: self._arm,
+            Op.WDT_FEED: self._feed,
+            Op.RESET: lambda _: self._hard_reset(Reset.SOFTWARE),
+            Op.SOFT_RESET: lambda _: self._soft_reset(),
+            Op.MAIN: lambda _: self._log("main", {"after_ms": _now_ms() - self._started_ms}),
+            Op.SLEEP: self._go_to_sleep,
+        }
         self._lock = threading.RLock()
         self._calls: queue.SimpleQueue[tuple[Callable[[], None], Future[None]]] = queue.SimpleQueue()
         self._selector = selectors.DefaultSelector()
@@ -343,34 +354,21 @@ class Chip:
         self._restart_due_ms = _now_ms() + _CRASH_PAUSE_MS
 
     def _take(self, frame: Frame, process: Process) -> None:
-        match frame.op:
-            case Op.PIN_OUT:
-                self._pin_out(frame.argument & 0xFF, frame.argument >> 8)
-            case Op.PIN_MODE:
-                self._pin_mode(frame.argument)
-            case Op.PWM:
-                self._pwm(frame.argument, int.from_bytes(frame.payload, "little"))
-            case Op.WDT_ARM:
-                self._watchdog_ms = frame.argument
-                self._feed()
-            case Op.WDT_FEED:
-                self._feed()
-            case Op.RESET:
-                self._hard_reset(Reset.SOFTWARE)
-            case Op.SOFT_RESET:
-                self._soft_reset()
-            case Op.MAIN:
-                self._log("main", {"after_ms": _now_ms() - self._started_ms})
-            case Op.LISTENING:
-                process.listening = True
-            case Op.SLEEP:
-                self._go_to_sleep(frame)
-            case Op.BOOT:
-                process.reply(frame.sequence, 0, self._boot_facts())
-            case _:
-                self._answer(frame, process)
+        told = self._told.get(frame.op)
+        if told is not None:
+            told(frame)
+        elif frame.op == Op.LISTENING:
+            process.listening = True
+        elif frame.op == Op.BOOT:
+            process.reply(frame.sequence, 0, self._boot_facts())
+        else:
+            self._answer(frame, process)
 
-    def _feed(self) -> None:
+    def _arm(self, frame: Frame) -> None:
+        self._watchdog_ms = frame.argument
+        self._feed(frame)
+
+    def _feed(self, _: Frame) -> None:
         if self._watchdog_ms:
             self._watchdog_due_ms = _now_ms() + self._watchdog_ms
 
@@ -389,19 +387,21 @@ class Chip:
 
     # Pins
 
-    def _pin_out(self, pin: int, level: int) -> None:
+    def _pin_out(self, frame: Frame) -> None:
+        pin, level = frame.argument & 0xFF, frame.argument >> 8
         seen = self._pins.setdefault(pin, {})
         if seen.get("out") != level:
             seen["out"] = level
             self._log("pin", {"pin": pin, "value": level})
 
-    def _pin_mode(self, argument: int) -> None:
-        seen = self._pins.setdefault(argument & 0xFF, {})
-        seen["mode"] = argument >> 8 & 0xFF
-        seen["pull"] = argument >> 16 & 0xFF
+    def _pin_mode(self, frame: Frame) -> None:
+        seen = self._pins.setdefault(frame.argument & 0xFF, {})
+        seen["mode"] = frame.argument >> 8 & 0xFF
+        seen["pull"] = frame.argument >> 16 & 0xFF
 
-    def _pwm(self, argument: int, frequency_hz: int) -> None:
-        pin, duty = argument & 0xFF, argument >> 8 & 0xFFFF
+    def _pwm(self, frame: Frame) -> None:
+        pin, duty = frame.argument & 0xFF, frame.argument >> 8 & 0xFFFF
+        frequency_hz = int.from_bytes(frame.payload, "little")
         self._pins.setdefault(pin, {}).update(duty_u16=duty, freq_hz=frequency_hz)
         self._log("pwm", {"pin": pin, "duty_u16": duty, "freq_hz": frequency_hz})
 
@@ -416,9 +416,10 @@ class Chip:
 
     def _answer(self, frame: Frame, process: Process) -> None:
         answer = self.services.answer(frame)
+        # A chip that has its answer must see the status that goes with it.
+        self._tell_wifi()
         if answer is not None:
             process.reply(frame.sequence, *answer)
-        self._tell_wifi()
 
     def _answer_later(self, frame: Frame, work: Callable[[], Answer]) -> None:
         process = self._process

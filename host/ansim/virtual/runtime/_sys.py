@@ -7,6 +7,8 @@ from sys import *
 
 import _micropython
 
+__name__ = "sys"
+path = sys.path
 platform = "esp32"
 _fields = ("name", "version", "_machine", "_mpy", "_build")
 implementation = namedtuple("implementation", _fields)(

@@ -2,6 +2,7 @@
 
 import vfs
 
+__name__ = "vfs"
 mount = vfs.mount
 umount = vfs.umount
 VfsFat = vfs.VfsFat

@@ -2,7 +2,13 @@
 
 import _link
 import usocket
-from usocket import AF_INET, SOCK_STREAM
+
+AF_INET = usocket.AF_INET
+SOCK_STREAM = usocket.SOCK_STREAM
+SOCK_DGRAM = usocket.SOCK_DGRAM
+SOL_SOCKET = usocket.SOL_SOCKET
+SO_REUSEADDR = usocket.SO_REUSEADDR
+socket = usocket.socket
 
 IPPROTO_TCP = 6
 IPPROTO_UDP = 17

@@ -1,0 +1,263 @@
+"""The chip's Wi-Fi comes and goes, its sockets go through it, and its TLS is real."""
+
+import datetime
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from chip_kit import Bench, flash_content
+
+JOIN = (
+    "import network, time, socket, select\nw = network.WLAN(network.WLAN.IF_STA)\nw.active(True)\n"
+    "def join(name, key, reconnects=-1):\n"
+    "  w.config(reconnects=reconnects); w.connect(name, key)\n"
+    "  for _ in range(500):\n"
+    "    if w.status() != network.STAT_CONNECTING: break\n"
+    "    time.sleep_ms(10)\n"
+    "  return w.status()\n"
+)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    """A chip in the raw REPL, in reach of one network."""
+    with Bench(tmp_path, flash_content({})) as made:
+        made.chip.air.set_network("home", "a passphrase")
+        made.chip.air.association_ms = 50
+        made.chip.power_on()
+        made.sees(">>> ")
+        made.raw_repl()
+        made.run(JOIN)
+        yield made
+
+
+def test_a_known_network_is_joined_after_a_while(bench: Bench) -> None:
+    assert bench.run("print(w.status(), w.isconnected())") == "1000 False\n"
+    assert bench.run("w.connect('home', 'a passphrase'); print(w.status())") == "1001\n"
+    assert bench.run("print(join('home', 'a passphrase'), w.isconnected(), w.status('rssi'))") == "1010 True -55\n"
+    assert {"status": 1010} in bench.told("wifi")
+
+
+@pytest.mark.parametrize(("name", "key", "status"), [("home", "another one", 202), ("elsewhere", "", 201)])
+def test_a_refused_or_absent_network_is_told_when_retries_are_limited(
+    bench: Bench, name: str, key: str, status: int
+) -> None:
+    assert bench.run(f"print(join({name!r}, {key!r}, reconnects=0))") == f"{status}\n"
+
+
+def test_with_unlimited_retries_the_station_goes_on_until_the_network_is_there(bench: Bench) -> None:
+    bench.run("w.connect('later', 'a passphrase')")
+    assert bench.run("time.sleep_ms(200); print(w.status())") == "1001\n"
+    bench.chip.air.set_network("later", "a passphrase")
+    assert bench.run("while not w.isconnected(): time.sleep_ms(10)\nprint(w.config('ssid'))") == "later\n"
+
+
+def test_a_scan_lists_what_is_in_reach(bench: Bench) -> None:
+    assert bench.run("print([(n[0], n[3]) for n in w.scan()])") == "[(b'home', -55)]\n"
+
+
+def test_a_name_is_not_found_without_wifi(bench: Bench) -> None:
+    program = "try: socket.getaddrinfo('localhost', 80)\nexcept OSError as e: print(e.errno)"
+    assert bench.run(program) == "-202\n"
+
+
+def test_the_loss_of_the_network_is_noticed_after_the_beacon_timeout_and_the_station_comes_back(bench: Bench) -> None:
+    bench.chip.air.beacon_timeout_ms = 200
+    bench.run("join('home', 'a passphrase')")
+    bench.chip.air.enabled = False
+    assert bench.run("print(w.isconnected()); time.sleep_ms(400); print(w.status())") == "True\n1001\n"
+    bench.chip.air.enabled = True
+    bench.run("while not w.isconnected(): time.sleep_ms(10)")
+
+
+@dataclass
+class Echo:
+    """A TCP server that sends everything back and remembers its connections."""
+
+    port: int
+    ended: list[bool]
+
+
+@pytest.fixture
+def echo() -> Iterator[Echo]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        made = Echo(listener.getsockname()[1], [])
+
+        def serve() -> None:
+            try:
+                while True:
+                    connection, _ = listener.accept()
+                    threading.Thread(target=talk, args=(connection,), daemon=True).start()
+            except OSError:
+                return
+
+        def talk(connection: socket.socket) -> None:
+            with connection:
+                try:
+                    while data := connection.recv(4096):
+                        connection.sendall(data)
+                except OSError:
+                    return
+            made.ended.append(True)
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield made
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+def connect(bench: Bench, port: int) -> None:
+    bench.run("join('home', 'a passphrase')")
+    bench.run(f"s = socket.socket(); s.connect(socket.getaddrinfo('localhost', {port})[0][-1])")
+    assert bench.run("s.write(b'hello'); print(s.read(5))") == "b'hello'\n"
+
+
+def test_a_connection_stands_still_while_the_radio_is_out_of_reach_and_goes_on_afterwards(
+    bench: Bench, echo: Echo
+) -> None:
+    connect(bench, echo.port)
+    bench.chip.air.enabled = False
+    bench.run("s.write(b'later'); p = select.poll(); p.register(s, select.POLLIN)")
+    assert bench.run("print(p.poll(200))") == "[]\n"
+    bench.chip.air.enabled = True
+    assert bench.run("print(s.read(5))") == "b'later'\n"
+
+
+def test_closing_a_socket_ends_the_connection_at_the_other_end(bench: Bench, echo: Echo) -> None:
+    connect(bench, echo.port)
+    bench.run("s.close()")
+    bench.until(lambda: echo.ended)
+
+
+def test_a_chip_without_power_says_no_goodbye(bench: Bench, echo: Echo) -> None:
+    connect(bench, echo.port)
+    bench.chip.halt()
+    bench.chip.power_on()
+    bench.sees(">>> ")
+    assert not echo.ended
+
+
+def test_a_port_that_nobody_listens_on_resets_the_connection(bench: Bench) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    bench.run("join('home', 'a passphrase')")
+    program = (
+        f"s = socket.socket(); s.connect(socket.getaddrinfo('localhost', {port})[0][-1])\n"
+        "try: s.read(1); print('end')\nexcept OSError as e: print(e.errno)"
+    )
+    assert bench.run(program) == "104\n"
+
+
+def certificate(name: str, issuer: tuple[x509.Certificate, ec.EllipticCurvePrivateKey] | None = None):  # type: ignore[no-untyped-def]
+    """Return a P-256 certificate and its key; its own issuer unless one is given."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer[0].subject if issuer else subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(datetime.datetime(2000, 1, 1))
+        .not_valid_after(datetime.datetime(2099, 1, 1))
+        .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+    )
+    return builder.sign(issuer[1] if issuer else key, hashes.SHA256()), key
+
+
+@dataclass
+class TlsServer:
+    port: int
+    ca_der: bytes
+    other_der: bytes
+
+
+@pytest.fixture
+def tls(tmp_path: Path) -> Iterator[TlsServer]:
+    """A TLS server named broker.local that sends back what it gets."""
+    authority, other = certificate("Authority"), certificate("Other")
+    leaf, key = certificate("broker.local", authority)
+    pem = serialization.Encoding.PEM
+    secret = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (tmp_path / "server.pem").write_bytes(leaf.public_bytes(pem) + secret)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "server.pem")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            while True:
+                try:
+                    plain, _ = listener.accept()
+                except OSError:
+                    return
+                try:
+                    with context.wrap_socket(plain, server_side=True) as secure:
+                        while data := secure.recv(4096):
+                            secure.sendall(data)
+                except OSError:
+                    plain.close()
+
+        threading.Thread(target=serve, daemon=True).start()
+        der = serialization.Encoding.DER
+        yield TlsServer(listener.getsockname()[1], authority[0].public_bytes(der), other[0].public_bytes(der))
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+HANDSHAKE = """
+import ssl
+def secure(port, ca, name):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(cadata=ca)
+    s = socket.socket()
+    s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    s.setblocking(False)
+    try:
+        s.connect(socket.getaddrinfo('localhost', port)[0][-1])
+    except OSError as error:
+        print('connect', error.errno)
+    writable = select.poll()
+    writable.register(s, select.POLLOUT)
+    writable.poll(2000)
+    t = context.wrap_socket(s, server_hostname=name, do_handshake_on_connect=False)
+    readable = select.poll()
+    readable.register(t, select.POLLIN)
+    steps = 0
+    while t.write(b'hello') is None:
+        readable.poll(2000)
+        steps += 1
+    while (got := t.read(5)) is None:
+        readable.poll(2000)
+    print(got, steps > 0)
+"""
+
+
+def test_a_handshake_in_steps_reaches_a_server_whose_certificate_is_trusted(bench: Bench, tls: TlsServer) -> None:
+    bench.run(HANDSHAKE + "join('home', 'a passphrase')")
+    assert bench.run(f"secure({tls.port}, {tls.ca_der!r}, 'broker.local')") == "connect 115\nb'hello' True\n"
+
+
+@pytest.mark.parametrize(("trusted", "name"), [(False, "broker.local"), (True, "elsewhere.local")])
+def test_an_untrusted_or_misnamed_server_is_refused(bench: Bench, tls: TlsServer, trusted: bool, name: str) -> None:
+    bench.run(HANDSHAKE + "join('home', 'a passphrase')")
+    ca = tls.ca_der if trusted else tls.other_der
+    program = f"try: secure({tls.port}, {ca!r}, {name!r})\nexcept ValueError as e: print('refused', e)"
+    assert "refused \nThe certificate" in bench.run(program)
+
+
+def test_a_slow_air_delays_what_crosses_it(bench: Bench, echo: Echo) -> None:
+    connect(bench, echo.port)
+    bench.chip.air.delay_ms = 100
+    started = time.monotonic()
+    bench.run("s.write(b'hello'); s.read(5)")
+    assert time.monotonic() - started > 0.2

@@ -37,7 +37,12 @@ def duty(button: pins.ButtonPin) -> Duty:
 
 def _restore(core: Device, journal: JournalFile) -> bool:
     """Give core the events that wait in the journal; tell whether the journal was damaged."""
-    waiting, damaged = journal.load()
+    try:
+        waiting, damaged = journal.load()
+    except Exception:
+        # Whatever is wrong with the old journal, the device must start and its button work.
+        journal.set_aside()
+        return True
     for event in waiting:
         core.restore(event)
     return damaged

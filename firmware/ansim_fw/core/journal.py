@@ -15,6 +15,7 @@ ACKNOWLEDGED = const(2)
 _SYNC = const(0xA5)
 _HEADER = const(8)
 MAX_PAYLOAD = const(512)
+_UNKNOWN = const(-1)
 
 
 def record(kind: int, payload: bytes, crc32: "Crc32") -> bytes:
@@ -36,30 +37,57 @@ def id_of(payload: bytes) -> "tuple[int, int]":
     return int.from_bytes(payload[:4], "big"), int.from_bytes(payload[4:8], "big")
 
 
-def scan(data: bytes, crc32: "Crc32") -> "tuple[list[tuple[int, bytes]], int]":
-    """Return the whole records (kind, payload) in data, and the number of bytes that belong to none."""
-    found = []
-    damaged = 0
-    at = 0
-    while at < len(data):
-        end = _record_end(data, at, crc32)
-        if end:
-            found.append((data[at + 1], data[at + _HEADER : end]))
-            at = end
-        else:
-            damaged += 1
-            at += 1
-    return found, damaged
+class Scanner:
+    """Finds the whole records in a journal that comes piece by piece; holds one piece and one record.
+
+    Attributes:
+        damaged: bytes so far that belong to no record.
+    """
+
+    def __init__(self, crc32: "Crc32") -> None:
+        self.damaged = 0
+        self._crc32 = crc32
+        self._data = b""
+
+    def feed(self, piece: bytes) -> "list[tuple[int, bytes]]":
+        """Take the next piece; return the records (kind, payload) that it completes."""
+        self._data += piece
+        return self._take(False)
+
+    def finish(self) -> "list[tuple[int, bytes]]":
+        """There are no more pieces; return the records behind a last one that was cut short."""
+        return self._take(True)
+
+    def _take(self, last: bool) -> "list[tuple[int, bytes]]":
+        found = []
+        at = 0
+        data = self._data
+        while at < len(data):
+            end = _record_end(data, at, self._crc32)
+            if end > 0:
+                found.append((data[at + 1], data[at + _HEADER : end]))
+                at = end
+            elif end == _UNKNOWN and not last:
+                break
+            else:
+                self.damaged += 1
+                at += 1
+        self._data = data[at:]
+        return found
 
 
 def _record_end(data: bytes, at: int, crc32: "Crc32") -> int:
-    """Return where the record that starts at ends, or 0 if none does."""
-    if data[at] != _SYNC or at + _HEADER > len(data):
+    """Return where the record that starts at ends, 0 if none does, _UNKNOWN if more bytes are needed to tell."""
+    if data[at] != _SYNC:
         return 0
+    if at + _HEADER > len(data):
+        return _UNKNOWN
     length = int.from_bytes(data[at + 2 : at + 4], "big")
-    end = at + _HEADER + length
-    if length > MAX_PAYLOAD or end > len(data):
+    if length > MAX_PAYLOAD:
         return 0
+    end = at + _HEADER + length
+    if end > len(data):
+        return _UNKNOWN
     stored = int.from_bytes(data[at + 4 : at + 8], "big")
     if stored != crc32(data[at + 1 : at + 4] + data[at + _HEADER : end]):
         return 0

@@ -1,5 +1,6 @@
 """The journal on the filesystem: an event is in it before it is sent, and in it until the receiver has it."""
 
+import errno
 import os
 from binascii import crc32
 
@@ -8,11 +9,12 @@ from ansim_fw.core.event import Event
 
 PATH = "/journal"
 _NEW_PATH = "/journal.new"
+_BAD_PATH = "/journal.bad"
 
 # The journal is written anew when it is past this, and twice what it was after the last time. 64 events of up to
 # 512 bytes, the most that can wait, are 33 KB, so it stays below 68 KB, and below 16 KB as long as few wait.
 _REWRITE_BYTES = 16384
-_LONGEST_BYTES = 69632
+_PIECE_BYTES = 512
 
 
 class JournalFile:
@@ -29,17 +31,29 @@ class JournalFile:
 
     def load(self) -> "tuple[list[Event], bool]":
         """Return the events that are not acknowledged, oldest first, and whether any part was damaged."""
+        scanner = journal.Scanner(crc32)
+        waiting: list[Event] = []
         try:
             with open(PATH, "rb") as file:
-                data = file.read(_LONGEST_BYTES)
-        except OSError:
-            data = b""
-        records, damaged = journal.scan(data, crc32)
-        waiting = _waiting(records)
-        self.size = len(data)
-        if damaged:
+                piece = file.read(_PIECE_BYTES)
+                while piece:
+                    self.size += len(piece)
+                    _replay(scanner.feed(piece), waiting)
+                    piece = file.read(_PIECE_BYTES)
+        except OSError as error:
+            if error.errno != errno.ENOENT:
+                scanner.damaged += 1
+        _replay(scanner.finish(), waiting)
+        if scanner.damaged:
             self.rewrite(waiting)
-        return waiting, damaged > 0
+        return waiting, scanner.damaged > 0
+
+    def set_aside(self) -> None:
+        """Keep a journal that can't be read under another name, and start a new one."""
+        try:
+            os.rename(PATH, _BAD_PATH)
+        except OSError:
+            pass
 
     def store(self, event: Event) -> bool:
         """Make event durable; tell whether that worked."""
@@ -88,19 +102,21 @@ class JournalFile:
             self._file = None
 
 
-def _waiting(records: "list[tuple[int, bytes]]") -> "list[Event]":
-    done = {journal.id_of(payload) for kind, payload in records if kind == journal.ACKNOWLEDGED}
-    waiting = []
+def _replay(records: "list[tuple[int, bytes]]", waiting: "list[Event]") -> None:
+    """Bring waiting, the events that are not acknowledged, up to date with the next records."""
     for kind, payload in records:
-        if kind != journal.EVENT:
-            continue
-        try:
-            event = message.to_event(message.decode_event(payload))
-        except ValueError:
-            continue
-        if (event.boot, event.seq) not in done:
-            waiting.append(event)
-    return waiting
+        if kind == journal.ACKNOWLEDGED:
+            boot, seq = journal.id_of(payload)
+            for at in range(len(waiting)):
+                if waiting[at].has_id(boot, seq):
+                    waiting.pop(at)
+                    break
+        elif kind == journal.EVENT:
+            try:
+                waiting.append(message.to_event(message.decode_event(payload)))
+            except ValueError:
+                # From a later version: an older one can't send what it can't read.
+                continue
 
 
 TYPE_CHECKING = False

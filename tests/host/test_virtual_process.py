@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from ansim.cli import cli
-from ansim.errors import AnsimError, BadInput
+from ansim.errors import AnsimError, BadInput, DeviceError
 from ansim.home import Home
 from ansim.virtual import VirtualBoard, find_board, running_boards, start_board, stop_board
 
@@ -106,6 +106,17 @@ def test_a_board_ends_with_the_process_that_wanted_it(home: Home) -> None:
     )
     subprocess.run([sys.executable, "-c", starter], check=False, timeout=60)
     wait_until(lambda: running_boards(home) == [], "the board outlived its parent")
+
+
+def test_a_process_that_dies_at_its_start_is_told_with_its_log(
+    start_virtual_board: Start, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONHASHSEED", "nonsense")  # python ends at once
+    with pytest.raises(DeviceError, match="'hall' did not start") as caught:
+        start_virtual_board("hall")
+    log = home.virtual / "hall" / "log.txt"
+    assert str(log) in caught.value.hint
+    assert "PYTHONHASHSEED" in log.read_text()
 
 
 @pytest.mark.parametrize("name", ["", "../x", "A", "a" * 25, "-x", "a b"])

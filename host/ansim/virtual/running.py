@@ -138,7 +138,7 @@ def start_board(
 
 
 def running_boards(home: Home) -> list[VirtualBoard]:
-    """The boards whose process lives, sorted by name; traces of dead ones are removed."""
+    """The boards whose process lives, sorted by name."""
     found = (_alive(folder) for folder in sorted(home.virtual.iterdir()) if folder.is_dir())
     return [board for board in found if board]
 
@@ -193,41 +193,44 @@ def _alive(path: Path) -> VirtualBoard | None:
         board = VirtualBoard(name=path.name, folder=path, control=control, **data)
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    if _holder(folder) == board.pid:
-        return board
-    folder.running.unlink(missing_ok=True)
-    return None
+    return board if _holder(folder) == board.pid else None
 
 
 def _spawn(folder: BoardFolder, options: dict[str, object]) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "ansim.virtual.board_process", str(folder.path), json.dumps(options)]
     with folder.log.open("ab") as log:
-        process = subprocess.Popen(
+        return subprocess.Popen(
             command,
             stdin=subprocess.PIPE if options["with_parent"] else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log,
             start_new_session=True,
         )
-    _children[process.pid] = process
-    return process
 
 
 def _await_ready(process: subprocess.Popen[bytes], folder: BoardFolder) -> None:
     """Read the one line that the process writes when its port is open, or why it is not."""
-    assert process.stdout
-    ready, _, _ = select.select([process.stdout], [], [], _START_S)
-    if not ready:
-        process.kill()
-    line = process.stdout.readline()
-    process.stdout.close()
-    try:
-        said = json.loads(line)
-    except ValueError:
-        raise DeviceError(f"the virtual board '{folder.path.name}' did not start", f"Read {folder.log}.") from None
+    said = _first_line(process)
+    if said.get("ready"):
+        _children[process.pid] = process
+        return
+    process.kill()
+    process.wait()
     if "error" in said:
-        process.wait()
         raise BadInput(said["error"], said["hint"])
+    raise DeviceError(f"the virtual board '{folder.path.name}' did not start", f"Read {folder.log}.")
+
+
+def _first_line(process: subprocess.Popen[bytes]) -> dict[str, Any]:
+    """What the process says first; empty if that is nothing within _START_S."""
+    assert process.stdout
+    with process.stdout as stdout:
+        ready, _, _ = select.select([stdout], [], [], _START_S)
+        try:
+            said: dict[str, Any] = json.loads(stdout.readline()) if ready else {}
+        except ValueError:
+            said = {}
+    return said
 
 
 def _holder(folder: BoardFolder) -> int | None:

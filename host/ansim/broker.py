@@ -21,8 +21,9 @@ START_S = 20
 MAX_PAYLOAD = 4096
 # An ESP32 takes up to 2.5 s for its part of a handshake, on a bad link more; NATS's own limit is 2 s.
 TLS_TIMEOUT_S = 15
-MAX_STORE = 2 * 1024**3
-_LOG_BYTES = 16 * 1024 * 1024
+_LOG_BYTES = 16 * 1024**2
+_MQTT = {"ack_wait": "30s", "max_ack_pending": 100}
+_JETSTREAM = {"max_memory_store": 64 * 1024**2, "max_file_store": 2 * 1024**3}
 
 _READY = "Server is ready"
 _CLIENT_PORT = re.compile(r"Listening for client connections on .*:(\d+)")
@@ -167,48 +168,42 @@ class Broker:
 
     def _config(self) -> str:
         keys = self._home.keys
-        operator, system, account = (secret_files.read(keys / f"{name}.jwt").decode() for name in _TOKENS)
+        # Read here only to refuse a missing key, or one that others can read.
+        secret_files.read(keys / "broker.key")
         tls = {
             "cert_file": str(keys / "broker.pem"),
             "key_file": str(keys / "broker.key"),
             "timeout": TLS_TIMEOUT_S,
         }
-        # Read here only to refuse a missing key, or one that others can read.
-        secret_files.read(keys / "broker.key")
         listen = "127.0.0.1" if self._fleet.host in ("localhost", "127.0.0.1") else "0.0.0.0"
+        config = {
+            "server_name": "ansim",
+            "host": listen,
+            "port": self.client_port or -1,
+            "max_payload": MAX_PAYLOAD,
+            "tls": tls,
+            "mqtt": {**_MQTT, "host": listen, "port": self.mqtt_port or -1, "tls": tls},
+            "jetstream": {**_JETSTREAM, "store_dir": str(self._home.broker / "store")},
+            "log_file": str(self.log_file),
+            "logfile_size_limit": _LOG_BYTES,
+            "logfile_max_num": 4,
+            **_accounts(keys),
+        }
         # NATS's configuration format takes JSON.
-        return json.dumps(
-            {
-                "server_name": "ansim",
-                "host": listen,
-                "port": self.client_port or -1,
-                "max_payload": MAX_PAYLOAD,
-                "tls": tls,
-                "mqtt": {
-                    "host": listen,
-                    "port": self.mqtt_port or -1,
-                    "ack_wait": "30s",
-                    "max_ack_pending": 100,
-                    "tls": tls,
-                },
-                "jetstream": {
-                    "store_dir": str(self._home.broker / "store"),
-                    "max_memory_store": 64 * 1024**2,
-                    "max_file_store": MAX_STORE,
-                },
-                "operator": operator,
-                "system_account": nats_jwt.public_part(system).key,
-                "resolver": "MEMORY",
-                "resolver_preload": {nats_jwt.public_part(token).key: token for token in (system, account)},
-                "log_file": str(self.log_file),
-                "logfile_size_limit": _LOG_BYTES,
-                "logfile_max_num": 4,
-            },
-            indent=1,
-        )
+        return json.dumps(config, indent=1)
 
 
-_TOKENS = ("operator", "system", "account")
+def _accounts(keys: Path) -> dict[str, object]:
+    """Return whom the server trusts: the operator, and the two accounts that it signed."""
+    operator, system, account = (
+        secret_files.read(keys / f"{name}.jwt").decode() for name in ("operator", "system", "account")
+    )
+    return {
+        "operator": operator,
+        "system_account": nats_jwt.public_part(system).key,
+        "resolver": "MEMORY",
+        "resolver_preload": {nats_jwt.public_part(token).key: token for token in (system, account)},
+    }
 
 
 def _port(pattern: re.Pattern[str], log: str) -> int:

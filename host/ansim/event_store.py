@@ -1,7 +1,8 @@
 """What the receiver keeps: each event exactly once, the life of alarms, devices last seen, and quarantine."""
 
+import functools
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import Enum
@@ -21,6 +22,7 @@ QUARANTINE_ROWS = 1000
 RAISED, CANCELLED, HANDLED = "raised", "cancelled", "handled"
 
 _EventId = tuple[str, int, int]
+_IdColumns = tuple[sa.Column[Any], sa.Column[Any], sa.Column[Any]]
 
 
 class Rejected(ValueError):
@@ -221,6 +223,7 @@ _ALARM_COLUMNS = (
     events.c.handled_by,
 )
 _ID_COLUMNS = (events.c.device, events.c.boot, events.c.seq)
+_OF_COLUMNS = (events.c.device, events.c.of_boot, events.c.of_seq)
 
 
 def _is(event_id: _EventId) -> sa.ColumnElement[bool]:
@@ -253,7 +256,7 @@ def _substance(event: Event) -> tuple[object, ...]:
 
 def _sort_out(connection: sa.Connection, batch: Sequence[Event]) -> tuple[list[Outcome], list[Event]]:
     """Return what each event is, and those that are new."""
-    known = _known(connection, {each.id for each in batch})
+    known = _known(connection, list({each.id for each in batch}))
     outcomes, fresh = [], []
     for each in batch:
         if each.id not in known:
@@ -266,9 +269,8 @@ def _sort_out(connection: sa.Connection, batch: Sequence[Event]) -> tuple[list[O
     return outcomes, fresh
 
 
-def _known(connection: sa.Connection, ids: Iterable[_EventId]) -> dict[_EventId, tuple[object, ...]]:
-    columns = (events.c.site, events.c.type, events.c.kind, events.c.of_boot, events.c.of_seq)
-    query = sa.select(*_ID_COLUMNS, *columns).where(sa.tuple_(*_ID_COLUMNS).in_(list(ids)))
+def _known(connection: sa.Connection, ids: Sequence[_EventId]) -> dict[_EventId, tuple[object, ...]]:
+    """Return the substance of those events that are stored."""
     return {
         (row.device, row.boot, row.seq): (
             row.site,
@@ -276,24 +278,69 @@ def _known(connection: sa.Connection, ids: Iterable[_EventId]) -> dict[_EventId,
             row.kind,
             None if row.of_boot is None else (row.of_boot, row.of_seq),
         )
-        for row in connection.execute(query)
+        for parameters in _parameters(ids)
+        for row in connection.execute(_known_query(_size(parameters)), parameters)
     }
 
 
 def _cancel_alarms(connection: sa.Connection, fresh: Sequence[Event]) -> None:
     """Mark the alarms that are cancelled by the new events, or that a cancel was here before."""
-    targets = [(each.device, *each.of) for each in fresh if each.of is not None]
-    alarms = [each.id for each in fresh if each.type == "alarm"]
-    if alarms:
-        columns = (events.c.device, events.c.of_boot, events.c.of_seq)
-        query = sa.select(*columns).where(sa.tuple_(*columns).in_(alarms))
-        targets += [(row.device, row.of_boot, row.of_seq) for row in connection.execute(query)]
-    if targets:
-        connection.execute(
-            events.update()
-            .where(sa.tuple_(*_ID_COLUMNS).in_(targets), events.c.state == RAISED)
-            .values(state=CANCELLED)
+    targets = {(each.device, *each.of) for each in fresh if each.of is not None}
+    for parameters in _parameters([each.id for each in fresh if each.type == "alarm"]):
+        rows = connection.execute(_cancelled_query(_size(parameters)), parameters)
+        targets |= {(row.device, row.of_boot, row.of_seq) for row in rows}
+    for parameters in _parameters(sorted(targets)):
+        connection.execute(_cancel_statement(_size(parameters)), parameters)
+
+
+# SQLite takes expressions up to 1000 terms deep.
+_CHUNK = 256
+
+
+def _parameters(ids: Sequence[_EventId]) -> Iterator[dict[str, Any]]:
+    """Yield ids as parameters of the statements below, each filled up to a power of two with its last id.
+
+    So there are few different statements; SQLAlchemy takes longer to build one than SQLite to run it.
+    """
+    for start in range(0, len(ids), _CHUNK):
+        chunk = list(ids[start : start + _CHUNK])
+        chunk += chunk[-1:] * ((1 << (len(chunk) - 1).bit_length()) - len(chunk))
+        yield {f"id{row}_{column}": value for row, each in enumerate(chunk) for column, value in enumerate(each)}
+
+
+def _size(parameters: Mapping[str, Any]) -> int:
+    return len(parameters) // len(_ID_COLUMNS)
+
+
+def _any_of(columns: _IdColumns, size: int) -> sa.ColumnElement[bool]:
+    """Return the condition that columns are one of size ids.
+
+    SQLite searches an index for each term of an OR; for an IN of several columns it reads the whole table.
+    """
+    return sa.or_(
+        *(
+            sa.and_(*(column == sa.bindparam(f"id{row}_{place}") for place, column in enumerate(columns)))
+            for row in range(size)
         )
+    )
+
+
+@functools.cache
+def _known_query(size: int) -> sa.Select[Any]:
+    columns = (events.c.site, events.c.type, events.c.kind, events.c.of_boot, events.c.of_seq)
+    return sa.select(*_ID_COLUMNS, *columns).where(_any_of(_ID_COLUMNS, size))
+
+
+@functools.cache
+def _cancelled_query(size: int) -> sa.Select[Any]:
+    return sa.select(*_OF_COLUMNS).where(_any_of(_OF_COLUMNS, size))
+
+
+@functools.cache
+def _cancel_statement(size: int) -> sa.Update:
+    # The state is no part of the condition, or SQLite may go through all raised alarms to find these.
+    cancelled = sa.case((events.c.state == RAISED, CANCELLED), else_=events.c.state)
+    return events.update().where(_any_of(_ID_COLUMNS, size)).values(state=cancelled)
 
 
 def _count_again(connection: sa.Connection, batch: Sequence[Event], outcomes: Sequence[Outcome]) -> None:

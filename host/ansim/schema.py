@@ -69,12 +69,13 @@ events = sa.Table(
     sa.Column("received_at", UtcDateTime, nullable=False),
     sa.Column("attempt", sa.Integer, nullable=False),
     sa.Column("deliveries", sa.Integer, nullable=False),
-    sa.Column("data", sa.JSON),
+    sa.Column("data", sa.JSON(none_as_null=True)),
     sa.Column("state", sa.String(NAME_CHARS)),
     sa.Column("handled_at", UtcDateTime),
     sa.Column("handled_by", sa.String(KEY_CHARS)),
     sa.Index("events_cancels", "device", "of_boot", "of_seq"),
-    sa.Index("events_alarms", "type", "state", "received_at"),
+    sa.Index("events_by_type", "type", "received_at"),
+    sa.Index("events_by_state", "state", "received_at"),
 )
 
 device_states = sa.Table(
@@ -86,6 +87,7 @@ device_states = sa.Table(
     sa.Column("battery_mv", sa.Integer),
     sa.Column("rssi_dbm", sa.Integer),
     sa.Column("firmware", sa.String(NAME_CHARS)),
+    sa.Index("device_states_seen", "last_seen_at"),
 )
 
 quarantine = sa.Table(

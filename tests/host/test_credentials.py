@@ -74,7 +74,7 @@ def test_making_them_again_completes_what_is_missing(home: Home, lost: str) -> N
     assert all(after[name] == before[name] for name in FILES - {lost})
 
 
-@pytest.mark.parametrize("offline", ["operator.nk", "ca.key"])
+@pytest.mark.parametrize("offline", ["operator.nk", "system.nk", "ca.key"])
 def test_a_key_that_was_taken_offline_is_not_made_anew(home: Home, offline: str) -> None:
     credentials.make(home, "localhost")
     (home.keys / offline).unlink()

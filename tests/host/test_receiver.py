@@ -433,6 +433,35 @@ def test_a_receiver_killed_at_random_under_load_loses_nothing(home: Home, broker
     assert sorted(row["seq"] for row in rows(home)) == list(range(rounds * each_round))
 
 
+def test_a_broker_killed_at_random_under_load_loses_nothing(home: Home, database: Database) -> None:
+    rounds, each_round, order = 3, 400, random.Random(7)
+    pending: set[int] = set()
+    with contextlib.ExitStack() as ending:
+        broker = ending.enter_context(Broker(home))
+        ending.enter_context(receiving(home, database))
+        for first in range(0, rounds * each_round, each_round):
+            pending.update(range(first, first + each_round))
+            with connected(home, broker) as device:
+                _send_all(device, range(first, first + each_round))
+                _take_acks(device, pending, order.uniform(0, 0.05))
+                _kill_server(home)
+            broker.stop()
+            broker.start()
+        with connected(home, broker) as device:
+            deadline = time.monotonic() + 60
+            while pending and time.monotonic() < deadline:
+                _send_all(device, sorted(pending)[:200])
+                _take_acks(device, pending, 1)
+    assert pending == set()
+    assert sorted(row["seq"] for row in rows(home)) == list(range(rounds * each_round))
+
+
+def _kill_server(home: Home) -> None:
+    found = subprocess.run(["pgrep", "-f", f"nats-server -c {home.broker}"], capture_output=True, text=True)
+    for line in found.stdout.split():
+        os.kill(int(line), signal.SIGKILL)
+
+
 def _send_all(device: MqttDevice, seqs: Iterable[int]) -> None:
     for seq in seqs:
         device.publish_only(wire(seq))

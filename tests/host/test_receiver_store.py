@@ -72,7 +72,7 @@ def test_an_event_that_comes_again_is_one_row_and_a_count(store: EventStore, dat
     assert store.store([again, again, event(2)]) == [Outcome.AGAIN, Outcome.AGAIN, Outcome.STORED]
     found = {row.seq: row for row in rows(database)}
     assert sorted(found) == [0, 1, 2]
-    assert (found[0].deliveries, found[0].attempt) == (3, 1)
+    assert (found[0].deliveries, found[0].attempt, found[0].data) == (3, 1, None)
     assert store.alarms()[-1].received_at == NOW
 
 
@@ -241,6 +241,29 @@ def test_a_message_that_is_no_event_is_rejected_without_its_content_in_the_reaso
         parse(SUBJECT, payload, NOW)
     assert len(str(caught.value)) <= 200
     assert "explosion" not in str(caught.value)
+
+
+def test_taking_events_reads_no_table_from_end_to_end(store: EventStore, database: Database) -> None:
+    """In a database of years a scan a batch would stop the receiver."""
+    statements: list[tuple[str, Any]] = []
+
+    def note(*arguments: Any) -> None:
+        statements.append((arguments[2], arguments[3]))
+
+    sa.event.listen(sa.Engine, "before_cursor_execute", note)
+    store.store([event(seq) for seq in range(100)] + [cancel(200, of=3), event(0)])
+    store.store([event(0), event(300, "heartbeat", data={"battery_mv": 1}), cancel(301, of=4)])
+    store.alarms(open_only=True)
+    store.alarms(limit=5)
+    sa.event.remove(sa.Engine, "before_cursor_execute", note)
+    with database.reading() as connection:
+        for statement, parameters in statements:
+            if statement.startswith("BEGIN") or isinstance(parameters, list):
+                continue
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            steps = [row.detail for row in plan]
+            assert not any(step.startswith("SCAN events") for step in steps), (statement[:200], steps)
+            assert statement.startswith("SELECT") or not any("events_by_" in step for step in steps)
 
 
 def test_quarantine_keeps_the_newest_and_cuts_them(store: EventStore, database: Database) -> None:

@@ -1,6 +1,7 @@
 """The registry: a MAC keeps its identity, no serial number and no generation is used twice."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -140,6 +141,29 @@ def test_a_site_that_could_not_stand_in_a_topic_is_refused(registry: Registry, s
 def test_an_unknown_role_is_refused(registry: Registry) -> None:
     with pytest.raises(BadInput, match="It is one of: pendant, hub|role"):
         enroll(registry, role="toaster")
+
+
+def test_the_command_lists_devices_and_shows_one(registry: Registry, url: str) -> None:
+    device = enroll(registry).device
+    registry.record(device, "flash", "passed", {"bytes": 7})
+
+    def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
+        code = "from ansim.cli import main; main()"
+        return subprocess.run(
+            [sys.executable, "-c", code, "registry", *arguments],
+            env={**os.environ, "ANSIM_DB": url},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    assert json.loads(run("list", "--json").stdout)["mac"] == MAC
+    assert device in run("list").stdout
+    actions = [json.loads(line).get("action") for line in run("show", device, "--json").stdout.splitlines()]
+    assert actions == [None, "enroll", "flash"]
+    assert "passed" in run("show", device).stdout
+    unknown = run("show", "AN000042")
+    assert unknown.returncode == 2 and "no device 'AN000042'" in unknown.stderr
 
 
 @given(st.integers(1, 2**48 - 1).filter(lambda number: not number >> 40 & 1))

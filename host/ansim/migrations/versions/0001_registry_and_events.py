@@ -60,7 +60,8 @@ def _events() -> None:
         sa.Column("handled_by", sa.String(64)),
     )
     op.create_index("events_cancels", "events", ["device", "of_boot", "of_seq"])
-    op.create_index("events_alarms", "events", ["type", "state", "received_at"])
+    op.create_index("events_by_type", "events", ["type", "received_at"])
+    op.create_index("events_by_state", "events", ["state", "received_at"])
 
 
 def _receiver() -> None:
@@ -73,6 +74,7 @@ def _receiver() -> None:
         sa.Column("rssi_dbm", sa.Integer),
         sa.Column("firmware", sa.String(24)),
     )
+    op.create_index("device_states_seen", "device_states", ["last_seen_at"])
     op.create_table(
         "quarantine",
         sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chip_kit import flash_content
 
 from ansim.home import Home
 from ansim.virtual import VirtualBoard, start_board, stop_board
+from chip_kit import flash_content
 
 _QUICK_ESPTOOL = (
     "import sys, esptool; from ansim.virtual.protocol_rfc2217 import use_quick_ports; use_quick_ports(); "

@@ -46,6 +46,8 @@ def test_each_member_that_is_not_legal_is_refused():
     legal = json.loads(SOS)
     for name, value in (
         ("v", 2),
+        ("v", 1.0),
+        ("v", True),
         ("boot", -1),
         ("boot", True),
         ("boot", 2**30),
@@ -82,5 +84,5 @@ def test_commands_that_are_not_legal_are_refused():
 def test_names_fit_topics():
     for name in ("AN000001", "seoul-01", "a", "x" * 24):
         assert message.is_name(name)
-    for name in ("", "a.b", "a b", "a/b", "안심", "x" * 25, "+", "#", None, 7):
+    for name in ("", "a.b", "a b", "a/b", "안심", "x" * 25, "+", "#", "\u212a", None, 7):
         assert not message.is_name(name)

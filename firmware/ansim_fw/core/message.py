@@ -12,6 +12,7 @@ MAX_INTERVAL_MIN = 1440
 
 _KINDS = ("alarm", "fault", "restore")
 _LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
+_NAME_LETTERS = _LETTERS + "ABCDEFGHIJKLMNOPQRSTUVWXYZ_-"
 
 
 def encode_event(event: Event, age_ms: int, attempt: int) -> bytes:
@@ -115,7 +116,7 @@ def is_name(text: object) -> bool:
     """Tell whether text may be a site or a device in a topic."""
     if not isinstance(text, str) or not 0 < len(text) <= MAX_NAME:
         return False
-    return all(letter in _LETTERS or letter in "_-" for letter in text.lower())
+    return all(letter in _NAME_LETTERS for letter in text)
 
 
 def event_topic(site: str, device: str) -> str:
@@ -136,8 +137,7 @@ def _decode(payload: bytes) -> "dict[str, object]":
         raise ValueError("message is nested too deeply") from error
     if not isinstance(found, dict):
         raise ValueError("message is not an object")
-    if found.get("v") != VERSION:
-        raise ValueError("v is not 1")
+    _need_int(found, "v", VERSION, VERSION)
     return found
 
 

@@ -9,6 +9,10 @@ FAILED = const(2)
 
 TIMEOUT_MS = const(20000)
 
+# What ESP-IDF gives as the reason after a wrong passphrase, depending on the access point: 202 (authentication failed),
+# 15 (4-way handshake timeout), 204 (handshake timeout). ESP-IDF programming guide, "Wi-Fi Reason Code".
+_REFUSALS = (202, 15, 204)
+
 # The names of MicroPython 1.24 and later, or of 1.23.
 _STATION = getattr(network.WLAN, "IF_STA", None) or network.STA_IF
 
@@ -38,8 +42,9 @@ class Wifi:
         name, passphrase = self._networks[self._next]
         self._next = (self._next + 1) % len(self._networks)
         self._wlan.active(True)
+        # MicroPython would try again by itself for ever, and say "connecting" instead of why it failed.
+        self._wlan.config(reconnects=0)
         try:
-            self._wlan.disconnect()
             self._wlan.connect(name, passphrase)
         except OSError:
             # The radio is busy with the attempt before; the timeout ends this one.
@@ -51,11 +56,11 @@ class Wifi:
             return JOINED
         self._left_ms -= elapsed_ms
         status = self._wlan.status()
-        if status == network.STAT_WRONG_PASSWORD:
+        if status in _REFUSALS:
             return self._fail("wifi_refused")
         if status == network.STAT_NO_AP_FOUND:
             return self._fail("wifi_absent")
-        if self._left_ms <= 0:
+        if status != network.STAT_CONNECTING or self._left_ms <= 0:
             return self._fail("wifi_timeout")
         return JOINING
 

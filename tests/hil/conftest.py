@@ -1,0 +1,87 @@
+"""Whole devices: port -> flashed and provisioned -> connected. Everything real, on virtual boards."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from ansim.sandbox import Sandbox
+from unit_under_test import UnitUnderTest
+
+
+@pytest.fixture(scope="session")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """A fleet with broker and receiver, one for each process that runs tests."""
+    with Sandbox(tmp_path_factory.mktemp("sandbox")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def flashed(sandbox: Sandbox, request: pytest.FixtureRequest) -> Iterator[UnitUnderTest]:
+    """A device of this module's own, flashed and provisioned once."""
+    name = request.module.__name__.removeprefix("test_").replace("_", "-")[:24]
+    board = sandbox.start_board(name)
+    unit = UnitUnderTest(sandbox, board)
+    unit.flash()
+    yield unit
+    unit.close()
+
+
+@pytest.fixture
+def device(flashed: UnitUnderTest) -> Iterator[UnitUnderTest]:
+    """The module's device, freshly switched on, connected, with nothing waiting."""
+    flashed.start_afresh()
+    yield flashed
+    flashed.disconnect()
+
+
+@pytest.fixture
+def running(flashed: UnitUnderTest) -> Iterator[UnitUnderTest]:
+    """The module's device as the test before left it, connected: for tests that raise no alarm."""
+    flashed.connect()
+    flashed.until_connected()
+    yield flashed
+    flashed.disconnect()
+
+
+@pytest.fixture
+def ansim(sandbox: Sandbox) -> Callable[..., str]:
+    """Run an ansim command on the sandbox's home and return what it printed; it must succeed."""
+
+    def run(*arguments: str) -> str:
+        environment = {**os.environ, "ANSIM_HOME": str(sandbox.home.path)}
+        command = [sys.executable, "-m", "ansim", *arguments]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    return run
+
+
+@pytest.fixture
+def enter_repl() -> Callable[[UnitUnderTest], Callable[..., str]]:
+    """Bring a device into safe mode by its button, and return a way to run mpremote on it."""
+
+    def enter(device: UnitUnderTest) -> Callable[..., str]:
+        device.control.power(False)
+        device.control.button(True)
+        device.control.power(True)
+        device.announced("safe")
+        device.control.button(False)
+        device.until_connected()
+        device.disconnect()
+        return mpremote(device.board.url)
+
+    return enter
+
+
+def mpremote(port: str) -> Callable[..., str]:
+    def run(*arguments: str) -> str:
+        command = [sys.executable, "-m", "mpremote", "connect", port, "resume", *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    return run

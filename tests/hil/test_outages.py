@@ -1,0 +1,81 @@
+"""What is taken away from a device comes back; the alarm is still there."""
+
+import pytest
+
+from unit_under_test import UnitUnderTest
+
+
+def raise_alarm(device: UnitUnderTest) -> tuple[int, int]:
+    device.press()
+    raised = device.announced("raised", kind="sos")
+    return raised["boot"], raised["seq"]
+
+
+def arrives_once(device: UnitUnderTest, alarm: tuple[int, int]) -> None:
+    device.receives(lambda event: (event.boot, event.seq) == alarm, f"alarm {alarm}")
+    assert [event.id for event in device.rows("sos")].count((device.name, *alarm)) == 1
+
+
+def test_an_alarm_without_wifi_is_shown_as_failing_and_arrives_once_it_is_back(device: UnitUnderTest) -> None:
+    device.control.wifi(False)
+    alarm = raise_alarm(device)
+    device.announced("shown", pattern="failing")
+    assert device.info()["pending"] >= 1
+    device.control.wifi(True)
+    arrives_once(device, alarm)
+    device.announced("acknowledged", seq=alarm[1])
+
+
+def test_an_alarm_survives_a_power_cut(device: UnitUnderTest) -> None:
+    device.control.wifi(False)
+    alarm = raise_alarm(device)
+    device.announced("journalled", seq=alarm[1])
+    device.control.power(False)
+    device.control.wifi(True)
+    device.control.power(True)
+    arrives_once(device, alarm)
+    heard = device.receives(lambda event: (event.boot, event.seq) == alarm, "alarm").event
+    assert heard.occurred_at is None, "a device without a clock can't know how long it was off"
+    assert device.until_connected()["boot"] > alarm[0]
+
+
+def test_an_alarm_waits_for_a_broker_that_is_down(device: UnitUnderTest) -> None:
+    broker = device.sandbox.broker
+    broker.stop()
+    try:
+        alarm = raise_alarm(device)
+        device.until(lambda info: info["link"] != "up", "disconnected")
+    finally:
+        broker.start()
+    arrives_once(device, alarm)
+
+
+def test_a_reset_by_the_watchdog_is_reported(device: UnitUnderTest, enter_repl: "object") -> None:
+    repl = enter_repl(device)
+    repl("exec", "--no-follow", "from machine import WDT; WDT(timeout=1000)")
+    device.connect()
+    info = device.until(lambda info: info["link"] == "up", "restarted")
+    assert info["reset"] == "watchdog"
+    device.receives(lambda event: event.boot == info["boot"] and event.kind == "watchdog", "fault")
+
+
+@pytest.mark.parametrize("presses", [3])
+def test_presses_before_the_network_is_there_all_arrive(device: UnitUnderTest, presses: int) -> None:
+    device.configure(cancel_s=0)
+    device.control.wifi(False)
+    alarms = [raise_alarm(device) for _ in range(presses)]
+    device.control.wifi(True)
+    for alarm in alarms:
+        arrives_once(device, alarm)
+    device.configure(cancel_s=30)
+
+
+def test_a_button_held_from_power_on_raises_the_alarm_and_enters_safe_mode(device: UnitUnderTest) -> None:
+    device.control.power(False)
+    device.control.button(True)
+    device.control.power(True)
+    raised = device.announced("raised", kind="sos")
+    device.announced("safe")
+    device.control.button(False)
+    arrives_once(device, (raised["boot"], raised["seq"]))
+    assert device.info()["mode"] == "safe"

@@ -1,0 +1,102 @@
+"""What a device must refuse, what refuses a device, and that it says so."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from ansim import credentials
+from ansim.credentials import Authority
+from ansim.fleet import Fleet
+from ansim.home import Home
+from ansim.registry import Registry
+from unit_under_test import UnitUnderTest
+
+
+@pytest.fixture
+def mended(device: UnitUnderTest) -> Iterator[UnitUnderTest]:
+    """The device; its own identity is given back to it at the end."""
+    yield device
+    device.write_identity()
+
+
+@pytest.fixture
+def other_fleet(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """Another fleet's keys."""
+    home = Home(tmp_path_factory.mktemp("other"))
+    credentials.make(home, "localhost")
+    return home
+
+
+@pytest.fixture
+def plain_server() -> Iterator[int]:
+    """A server that takes any connection and answers in plain text: a broker without TLS. Yields its port."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            with connection:
+                connection.recv(1024)
+                connection.sendall(b"\x20\x02\x00\x00" * 8)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    yield int(listener.getsockname()[1])
+    listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+    thread.join()
+
+
+def says(device: UnitUnderTest, fault: str) -> None:
+    """The device says the fault at once, keeps its alarm path, and tells the receiver when it can."""
+    device.connect()
+    device.until(lambda info: info["link_fault"] == fault, f"at {fault}")
+    boot = device.info()["boot"]
+    device.press()
+    alarm = device.announced("journalled", kind="sos")
+    device.write_identity()
+    device.connect()
+    device.until_connected()
+    device.receives(lambda event: event.boot == boot and event.kind == fault, fault)
+    device.receives(lambda event: (event.boot, event.seq) == (boot, alarm["seq"]), "alarm")
+
+
+def test_a_token_of_another_fleet(mended: UnitUnderTest, other_fleet: Home) -> None:
+    with Registry.open(mended.sandbox.home.database_url) as registry:
+        identity = next(each for each in registry.devices() if each.device == mended.name)
+    mended.write_identity(jwt=Authority.load(other_fleet).device_token(identity))
+    says(mended, "broker_refused")
+
+
+def test_no_token(mended: UnitUnderTest, enter_repl: "Callable[[UnitUnderTest], Callable[..., str]]") -> None:
+    repl = enter_repl(mended)
+    repl("exec", "import esp32; nvs = esp32.NVS('ansim'); nvs.erase_key('jwt'); nvs.commit()")
+    mended.control.reset()
+    says(mended, "broker_refused")
+
+
+def test_a_broker_of_an_authority_that_is_not_ours(mended: UnitUnderTest, other_fleet: Home) -> None:
+    mended.write_identity(ca_der=Authority.load(other_fleet).ca_der())
+    says(mended, "tls_refused")
+
+
+def test_a_broker_with_another_name_than_its_certificate(mended: UnitUnderTest) -> None:
+    # Another way to write 127.0.0.1: the same broker, under a name that it has no certificate for.
+    mended.write_identity(host="127.1")
+    says(mended, "tls_refused")
+
+
+def test_a_broker_in_plain_text(mended: UnitUnderTest, plain_server: int) -> None:
+    mended.write_identity(port=plain_server)
+    says(mended, "tls_refused")
+
+
+def test_a_wrong_passphrase(mended: UnitUnderTest) -> None:
+    fleet = Fleet.load(mended.sandbox.home)
+    mended.write_identity(wifi=((fleet.wifi[0].ssid, "not-the-passphrase"),))
+    says(mended, "wifi_refused")

@@ -222,7 +222,8 @@ def test_light_sleep_goes_on_where_it_was(bench: Bench) -> None:
 
 def test_nvs_of_the_program_is_in_the_flash_and_outlives_power(tmp_path: Path) -> None:
     program = (
-        "import esp32\nn = esp32.NVS('ansim')\ntry: boots = n.get_i32('boot')\nexcept OSError as e: boots = 0; print(e)\n"
+        "import esp32\nn = esp32.NVS('ansim')\n"
+        "try: boots = n.get_i32('boot')\nexcept OSError as e: boots = 0; print(e)\n"
         "n.set_i32('boot', boots + 1); n.set_blob('token', b'secret' * 100); n.commit()\n"
         "b = bytearray(1024); print('boots', boots, n.get_blob('token', b), b[:12])"
     )
@@ -235,7 +236,8 @@ def test_nvs_of_the_program_is_in_the_flash_and_outlives_power(tmp_path: Path) -
 
 
 def test_a_file_that_was_written_is_there_after_the_power_was_cut(tmp_path: Path) -> None:
-    program = "import os\nprint(os.listdir())\nf = open('note', 'w'); f.write('kept'); f.close(); print('written')\nwhile True: pass"
+    program = "import os\nprint(os.listdir())\nf = open('note', 'w'); f.write('kept'); f.close()\n"
+    program += "print('written')\nwhile True: pass"
     with Bench(tmp_path, flash_content({"main.py": program})) as bench:
         bench.chip.power_on()
         bench.sees("written")

@@ -63,7 +63,8 @@ def generated(rows: str, folder: Path) -> bytes:
 def test_what_espressifs_generator_wrote_is_read(tmp_path: Path) -> None:
     blob = random.Random(1).randbytes(5000)
     (tmp_path / "blob").write_bytes(blob)
-    rows = f"ansim,namespace,,\nboot,data,i32,-7\ntoken,file,binary,{tmp_path / 'blob'}\nother,namespace,,\nboot,data,i32,9\n"
+    rows = f"ansim,namespace,,\nboot,data,i32,-7\ntoken,file,binary,{tmp_path / 'blob'}\n"
+    rows += "other,namespace,,\nboot,data,i32,9\n"
     nvs = NvsFlash(Ram(generated(rows, tmp_path)), 0, SIZE)
     assert nvs.get_i32("ansim", "boot") == -7
     assert nvs.get_i32("other", "boot") == 9
@@ -166,7 +167,7 @@ def test_a_power_cut_at_any_moment_leaves_the_old_value_or_the_new(
             apply(nvs, change)
     except PowerCut:
         pass
-    restarted = NvsFlash(Ram(ram.content), 0, SIZE)
+    restarted = NvsFlash(Ram(bytes(ram.content)), 0, SIZE)
     assert values(restarted) in (before, after)
     apply(restarted, ("boot", 77))
     assert restarted.get_i32("ansim", "boot") == 77

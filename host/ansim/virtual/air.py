@@ -16,6 +16,7 @@ _CHUNK_BYTES = 16384
 _MAX_CONNECTIONS = 64
 _CONNECT_TIMEOUT_S = 20
 _RESOLVE_TIMEOUT_S = 14
+_SWITCH_TIMEOUT_S = 5
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Air:
 
     Attributes:
         rssi_dbm: how strong the board receives its network.
+        changed: called after each change, from the thread that made it.
         delay_ms: added to each piece of data that crosses the air, either way.
         association_ms: how long a station takes from connect() to an address.
         beacon_timeout_ms: how long a station takes to notice that its network went away (ESP-IDF: 6 s).
@@ -60,6 +62,8 @@ class Air:
     def enabled(self, enabled: bool) -> None:
         """Switch every network on or off; connections through them stop moving at once, and are not told."""
         self._enabled = enabled
+        if not enabled:
+            self.carry(False)
         self.changed()
 
     def set_network(self, ssid: str, passphrase: str) -> None:
@@ -139,7 +143,16 @@ class _Forwarder:
             raise OSError(f"no answer for {host}") from error
 
     def carry(self, on: bool) -> None:
-        self._loop.call_soon_threadsafe(self._up.set if on else self._up.clear)
+        """Open or shut the gate; when this returns, nothing more crosses a gate that was shut."""
+
+        async def switch() -> None:
+            if on:
+                self._up.set()
+            else:
+                self._up.clear()
+
+        if on != self._up.is_set():
+            asyncio.run_coroutine_threadsafe(switch(), self._loop).result(_SWITCH_TIMEOUT_S)
 
     def abandon(self) -> None:
         def mark() -> None:

@@ -24,7 +24,7 @@ from ansim.virtual.wire import Frame, Op
 
 # What an ESP32 with the official build has free at the REPL (gc.mem_free()), and what the runtime needs besides.
 FREE_HEAP_BYTES = 164 * 1024
-RUNTIME_HEAP_BYTES = 70300
+RUNTIME_HEAP_BYTES = 68800
 
 _SOFT_REBOOT = b"MPY: soft reboot\r\n"
 _WATCHDOG_TEXT = (
@@ -65,7 +65,7 @@ class Chip:
         self._log = log
         self.ticks_at_start_ms = 0
         self._air = Air()
-        self._air.changed = lambda: self._call(self._air_changed, wait=False)
+        self._air.changed = lambda: self._call(self._air_changed)
         self._inputs = wire.Inputs(folder / "inputs")
         self.services = Services(self._air, mac, _now_ms, self._answer_later)
         self._bootloader = Bootloader(self._flash)

@@ -3,9 +3,19 @@
 import sys
 import termios
 
-from micropython import *
+import micropython
 
 __name__ = "micropython"
+const = micropython.const
+RingIO = micropython.RingIO
+heap_lock = micropython.heap_lock
+heap_unlock = micropython.heap_unlock
+mem_info = micropython.mem_info
+opt_level = micropython.opt_level
+qstr_info = micropython.qstr_info
+schedule = micropython.schedule
+stack_use = micropython.stack_use
+
 _ISIG = 1
 _BINARY_MARK = b"\x00ansim bin\x00"
 
@@ -19,6 +29,10 @@ def kbd_intr(character):
         raise NotImplementedError("only Ctrl-C or none")
     _modes[3] = 0 if character == -1 else _ISIG
     termios.tcsetattr(0, termios.TCSANOW, _modes)
+
+
+def alloc_emergency_exception_buf(size):
+    pass
 
 
 def write_binary(data):

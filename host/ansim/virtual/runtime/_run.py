@@ -1,5 +1,6 @@
 """Runs boot.py and main.py from the flash as main.c of the ESP32 port does."""
 
+import builtins
 import os
 import sys
 
@@ -39,7 +40,7 @@ def _file(name, names):
     except OSError:
         return True
     try:
-        execfile(name, names)
+        builtins.execfile(name, names)
     except SystemExit:
         _link.tell(_link.SOFT_RESET)
         _link.stop()

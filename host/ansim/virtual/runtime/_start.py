@@ -12,8 +12,16 @@ _OURS = ("time", "machine", "network", "esp32", "socket", "select", "os", "vfs",
 _FILES = {"sys": "_sys", "micropython": "_micropython", "vfs": "_vfs"}
 
 
-def prepare():
-    """Do all that comes before boot.py. Leaves gc.mem_free() as on the chip."""
+def run(names):
+    """Prepare the chip, then run boot.py and main.py with names as their globals."""
+    del names["_start"]
+    program = _prepare()
+    program.boot_py(names)
+    program.main_py(names)
+
+
+def _prepare():
+    """Do all that comes before boot.py; return what runs it. Leaves gc.mem_free() as on the chip."""
     _link.open_fds([int(fd) for fd in sys.argv[1:]])
     sys.argv[:] = [""]
     _link.check(_link.ask(_link.BOOT))
@@ -31,6 +39,7 @@ def prepare():
         sys.modules["u" + name] = modules[name]
     sys.path[:] = ["", ".frozen", "/lib"]
     modules["esp32"]._mount()
-    for name in ("_start", "_link", "_sys", "_micropython", "_vfs"):
+    for name in ("_start", "_run", "_link", "_sys", "_micropython", "_vfs"):
         sys.modules.pop(name, None)
     gc.collect()
+    return _run

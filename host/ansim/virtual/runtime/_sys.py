@@ -3,12 +3,20 @@
 import io
 import sys
 from collections import namedtuple
-from sys import *
 
 import _micropython
 
 __name__ = "sys"
+argv = sys.argv
+byteorder = sys.byteorder
+exit = sys.exit
+maxsize = sys.maxsize
+modules = sys.modules
 path = sys.path
+print_exception = sys.print_exception
+stdin = sys.stdin
+version = sys.version
+version_info = sys.version_info
 platform = "esp32"
 _fields = ("name", "version", "_machine", "_mpy", "_build")
 implementation = namedtuple("implementation", _fields)(

@@ -2,12 +2,4 @@
 
 import _start
 
-_start.prepare()
-del _start
-import _run
-
-_run.boot_py(globals())
-import _run
-
-_run.main_py(globals())
-del _run
+_start.run(globals())

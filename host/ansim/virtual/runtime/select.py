@@ -32,7 +32,8 @@ class poll:
 
     def ipoll(self, timeout=-1, flags=0):
         self._wait(_FOREVER_MS if timeout < 0 else timeout, flags)
-        return self
+        # As on the chip, waiting in vain allocates nothing: our own iterator would, to say that it has no more.
+        return () if self._first is None else self
 
     def _wait(self, timeout, flags):
         start = utime.ticks_ms()

@@ -15,7 +15,7 @@ from ansim.schema import KEY_CHARS, NAME_CHARS, devices, history
 from ansim_fw.core import message
 
 # docs/protocol.md: a boot count starts at generation * 2^19 and stays below 2^30.
-MAX_GENERATION = 2047
+MAX_GENERATION = 2046
 ROLES = ("pendant", "hub")
 _MAC = re.compile(r"[0-9a-f]{12}")
 # More processes than that enrolling in the same instant is a fault, not a race.
@@ -95,7 +95,7 @@ class Registry:
         raise ServiceError("too many stations enroll devices at once", "Try again.")
 
     def next_generation(self, device: str) -> int:
-        """Return a number for this provisioning of device, 1 to 2047; durable, and never given again.
+        """Return a number for this provisioning of device, 1 to 2046; durable, and never given again.
 
         Raises:
             BadInput: no such device.

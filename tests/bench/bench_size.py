@@ -3,11 +3,10 @@
 import tempfile
 from pathlib import Path
 
-from figure import Figure
-
 from ansim.boards import load_board
 from ansim.home import Home
 from ansim.image import build_firmware
+from figure import Figure
 
 
 def measure() -> list[Figure]:

@@ -9,11 +9,13 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from figure import Figure
 from rich.console import Console
 from rich.table import Table
 
+from figure import Figure
+
 HERE = Path(__file__).parent
+sys.path.append(str(HERE.parent / "hil"))
 
 
 def chosen(names: list[str]) -> list[str]:
@@ -45,7 +47,7 @@ def main(arguments: list[str]) -> int:
     if as_json:
         print(json.dumps([vars(figure) for figure in figures]))
     else:
-        Console().print(table(figures))
+        Console(width=132).print(table(figures))
     return 0 if all(figure.holds for figure in figures) else 1
 
 

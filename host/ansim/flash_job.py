@@ -1,7 +1,7 @@
 """One device from the command to the PASS: what is flashed, in which order, and what is recorded of it."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,15 +9,14 @@ from typing import Any
 from ansim.boards import Board, load_board
 from ansim.client import Console
 from ansim.errors import AnsimError, BadInput, DeviceError
-from ansim.flasher import FLASH_BAUD, Flasher, FlashReport, Part, Progress
+from ansim.flasher import FLASH_BAUD, Flasher, FlashReport, Part, PartsForMac, Progress
 from ansim.home import Home
 from ansim.image import build_firmware, filesystem_image
 from ansim.micropython_source import image_for
 from ansim.provisioning import Provisioner, Wishes
 from ansim.serial_link import open_port
+from ansim.waiting_events import waiting_events
 
-# A device that runs answers at once; one that is blank, asleep or in the REPL does not, and is not waited for.
-GREETING_S = 1.0
 START_S = 30.0
 
 
@@ -113,10 +112,11 @@ def _write(
 ) -> Outcome:
     with open_port(job.port, job.home) as link:
         console = Console(link, job.port)
-        discarded = _pending(console, job.discard_pending) if parts else 0
+        check = _JournalCheck(job, board)
+        identity: PartsForMac = (lambda mac: [provisioner.part(mac)]) if provisioner else (lambda _: [])
         flasher = Flasher(link, job.port, board, on_progress)
         try:
-            report = flasher.run(parts, lambda mac: [provisioner.part(mac)] if provisioner else [], job.baud)
+            report = flasher.run(parts, identity, check if parts else lambda _: None, job.baud)
             on_progress("starting", 0, 1)
             info = _started(console, record.expected | _expected_identity(provisioner))
         except AnsimError as error:
@@ -128,25 +128,26 @@ def _write(
         provisioner.confirm()
         provisioner.record(record.action, "passed", {**record.details, **vars(report)})
         device = provisioner.identity.device
-    return Outcome(device, report, info, str(record.details.get("micropython", "")), discarded)
+    return Outcome(device, report, info, str(record.details.get("micropython", "")), check.discarded)
 
 
-def _pending(console: Console, discard: bool) -> int:
-    """How many events the device holds that nobody has acknowledged; the new filesystem has none of them."""
-    try:
-        info = console.request("info", timeout_s=GREETING_S)
-    except DeviceError:
-        return 0
-    pending = info.get("pending")
-    if not isinstance(pending, int) or pending <= 0:
-        return 0
-    if not discard:
-        raise BadInput(
-            f"the device on {console.name} holds {pending} events that no receiver has acknowledged;"
-            " flashing would lose them",
-            "Let it reach its receiver first, or give --discard-pending if they may be lost.",
-        )
-    return pending
+class _JournalCheck:
+    """Stops a flashing that would lose events, unless they may be lost; ``discarded`` says how many were."""
+
+    def __init__(self, job: Job, board: Board) -> None:
+        self.discarded = 0
+        self._job = job
+        self._vfs = board.partitions.vfs
+
+    def __call__(self, read_flash: Callable[[int, int], bytes]) -> None:
+        waiting = waiting_events(lambda at, size: read_flash(self._vfs.offset + at, size), self._vfs.size)
+        if waiting and not self._job.discard_pending:
+            raise BadInput(
+                f"the device on {self._job.port} holds {waiting} events that no receiver has acknowledged;"
+                " flashing would lose them",
+                "Let it reach its receiver first, or give --discard-pending if they may be lost.",
+            )
+        self.discarded = waiting
 
 
 def _expected_identity(provisioner: Provisioner | None) -> dict[str, str]:

@@ -51,6 +51,8 @@ class FlashReport:
 Progress = Callable[[str, int, int], None]
 # Called with the MAC once it is known; gives the parts that depend on it.
 PartsForMac = Callable[[str], Sequence[Part]]
+# Called before anything is written, with a function that reads flash: (address, bytes) -> content. May raise to stop.
+Inspection = Callable[[Callable[[int, int], bytes]], None]
 
 
 class _Log(EspLogBase):
@@ -147,7 +149,9 @@ class Flasher:
         self._board = board
         self._on_progress = on_progress
 
-    def run(self, parts: Sequence[Part], parts_for_mac: PartsForMac, baud: int = FLASH_BAUD) -> FlashReport:
+    def run(
+        self, parts: Sequence[Part], parts_for_mac: PartsForMac, inspect: Inspection, baud: int = FLASH_BAUD
+    ) -> FlashReport:
         """Reset into download mode, write what differs, check it, and reset into the firmware.
 
         A part that is cut short is found to differ by the next run, which writes it again.
@@ -163,8 +167,11 @@ class Flasher:
             chip = self._connect()
             try:
                 mac = ":".join(f"{byte:02x}" for byte in chip.read_mac())
-                parts = [*parts, *parts_for_mac(mac)]
-                changed, compressed_bytes = self._write(chip, parts, baud)
+                with self._esptool_errors():
+                    chip = self._prepared(chip, baud)
+                    inspect(chip.read_flash)
+                    parts = [*parts, *parts_for_mac(mac)]
+                    changed, compressed_bytes = self._write(chip, parts)
             finally:
                 self._leave(chip)
         return FlashReport(
@@ -176,6 +183,13 @@ class Flasher:
             wire_bytes=wire.count,
             seconds=time.monotonic() - started,
         )
+
+    @contextlib.contextmanager
+    def _esptool_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except esptool.FatalError as error:
+            raise DeviceError(f"flashing the device on {self._name} failed: {_first_line(error)}", _AGAIN) from error
 
     def _connect(self) -> Any:
         """Return esptool's object for the chip, which is now in download mode."""
@@ -200,17 +214,13 @@ class Flasher:
             f"Boards with an {found}: {', '.join(fit) or 'none'}. Choose with --board.",
         )
 
-    def _write(self, chip: Any, parts: Sequence[Part], baud: int) -> tuple[list[tuple[str, Segment]], int]:
+    def _write(self, chip: Any, parts: Sequence[Part]) -> tuple[list[tuple[str, Segment]], int]:
         """Write the segments that differ; return them, and the bytes that their compressed form has."""
-        try:
-            chip = self._prepared(chip, baud)
-            changed = self._changed(chip, parts)
-            writing = _Writing(changed, self._on_progress)
-            if changed:
-                with _logging_to(_Log(writing.segment, writing.progress)):
-                    esptool.write_flash(chip, [segment for _, segment in changed])
-        except esptool.FatalError as error:
-            raise DeviceError(f"flashing the device on {self._name} failed: {_first_line(error)}", _AGAIN) from error
+        changed = self._changed(chip, parts)
+        writing = _Writing(changed, self._on_progress)
+        if changed:
+            with _logging_to(_Log(writing.segment, writing.progress)):
+                esptool.write_flash(chip, [segment for _, segment in changed])
         return changed, writing.compressed_bytes
 
     def _prepared(self, chip: Any, baud: int) -> Any:

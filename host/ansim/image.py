@@ -154,16 +154,34 @@ def filesystem_image(files: Mapping[str, bytes], size: int) -> list[Segment]:
     """
     flash = _RecordingContext(size)
     try:
-        _write_files(_mounted(flash, size, format_first=True), files)
+        _write_files(_formatted(flash, size), files)
     except LittleFSError as error:
         raise _too_large(files, size) from error
     flash.blocks_read.clear()
-    _read_everything(_mounted(flash, size))
+    _read_everything(mount(flash, size))
     return [_segment(flash, run) for run in _runs(sorted(flash.blocks_read))]
 
 
-def _mounted(flash: UserContext, size: int, format_first: bool = False) -> LittleFS:
-    filesystem = LittleFS(
+def mount(flash: UserContext, size: int) -> LittleFS:
+    """Mount the filesystem of size bytes in flash, as MicroPython does.
+
+    Raises:
+        LittleFSError: there is none.
+    """
+    filesystem = _filesystem(flash, size)
+    filesystem.mount()
+    return filesystem
+
+
+def _formatted(flash: UserContext, size: int) -> LittleFS:
+    filesystem = _filesystem(flash, size)
+    filesystem.format()
+    filesystem.mount()
+    return filesystem
+
+
+def _filesystem(flash: UserContext, size: int) -> LittleFS:
+    return LittleFS(
         context=flash,
         mount=False,
         block_size=BLOCK_BYTES,
@@ -174,10 +192,6 @@ def _mounted(flash: UserContext, size: int, format_first: bool = False) -> Littl
         lookahead_size=READ_BYTES,
         disk_version=DISK_VERSION,
     )
-    if format_first:
-        filesystem.format()
-    filesystem.mount()
-    return filesystem
 
 
 def _write_files(filesystem: LittleFS, files: Mapping[str, bytes]) -> None:

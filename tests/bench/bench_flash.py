@@ -32,9 +32,7 @@ def measure() -> list[Figure]:
         usual_s = usual_way(usual_board, firmware, Path(folder), stand_in_image(board).segments(board))
     return [
         *wire_figures(first),
-        Figure(
-            "one board flashed and provisioned", round(first.report.seconds, 1), "s", peer=f"{usual_s:.1f} s"
-        ),
+        Figure("one board flashed and provisioned", round(first.report.seconds, 1), "s", peer=f"{usual_s:.1f} s"),
         Figure(
             "the usual way takes so many times longer",
             round(usual_s / first.report.seconds, 1),

@@ -81,6 +81,22 @@ def test_print_ends_lines_with_cr_lf_and_the_binary_stream_changes_nothing(bench
     bench.sees(b"OKa\r\nb\r\n" + bytes(range(32)) + b"\n\r\n\x04\x04>")
 
 
+def test_the_binary_stream_takes_a_length_and_an_offset_as_mpremote_gives_them(bench: Bench) -> None:
+    bench.raw_repl()
+    assert bench.run("import sys; b = sys.stdout.buffer; n = b.write(b'abcd', 2), b.write(b'abcd', 1, 2); print(n)") == (
+        "abbc(2, 2)\n"
+    )
+
+
+def test_binary_output_is_not_held_back_whatever_its_last_byte(bench: Bench) -> None:
+    bench.raw_repl()
+    for last in range(256):
+        bench.chip.write(f"import sys; sys.stdout.buffer.write(bytes([65, {last}])); sys.stdin.read(1)\x04".encode())
+        bench.sees(b"OKA" + bytes([last]))
+        bench.chip.write(b"x")
+        bench.sees(b"\x04\x04>")
+
+
 def test_raw_paste_takes_a_program_in_windows(bench: Bench) -> None:
     bench.raw_repl()
     bench.chip.write(b"\x05A\x01")

@@ -4,10 +4,11 @@ import re
 
 RAW_BANNER = b"raw REPL; CTRL-B to exit\r\n>"
 FRIENDLY_BANNER = b'Type "help()" for more information.\r\n>>> '
+# No text in UTF-8 holds the byte that marks begin with, so nothing that a program prints is held back as half a mark.
 # What runtime/_run.py prints before the REPL starts, when it is to start raw.
-RAW_MARK = b"\x00ansim raw\x00"
+RAW_MARK = b"\xfeansim raw\xfe"
 # What runtime/_sys.py prints before bytes that are to pass as they are; four bytes of length follow.
-BINARY_MARK = b"\x00ansim bin\x00"
+BINARY_MARK = b"\xfeansim bin\xfe"
 ENTER_RAW = b"\x01"
 
 _TAIL_BYTES = max(len(RAW_BANNER), len(FRIENDLY_BANNER))

@@ -17,7 +17,7 @@ schedule = micropython.schedule
 stack_use = micropython.stack_use
 
 _ISIG = 1
-_BINARY_MARK = b"\x00ansim bin\x00"
+_BINARY_MARK = b"\xfeansim bin\xfe"
 
 # The terminal's modes as a list that tcsetattr takes.
 _modes = termios.tcgetattr(0)
@@ -37,7 +37,7 @@ def alloc_emergency_exception_buf(size):
 
 def write_binary(data):
     """Write bytes to standard output; the board changes none of them."""
-    if b"\n" in data:
+    if b"\n" in data or _BINARY_MARK[0:1] in data:
         sys.stdout.buffer.write(_BINARY_MARK + len(data).to_bytes(4, "little") + data)
     else:
         sys.stdout.buffer.write(data)

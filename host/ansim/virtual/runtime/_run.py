@@ -12,7 +12,7 @@ with_main = True
 _boot_done = False
 
 # The board drops what comes between this and the raw REPL's banner: the friendly REPL's.
-RAW_MARK = b"\x00ansim raw\x00"
+RAW_MARK = b"\xfeansim raw\xfe"
 
 
 def boot_py(names):

@@ -32,7 +32,11 @@ del _fields
 class _Buffer(io.IOBase):
     """Bytes as they are; the board turns LF into CR LF, as print() on the chip does, but not for these."""
 
-    def write(self, data):
+    def write(self, data, *extent):
+        """Write data, its first extent[0] bytes, or extent[1] bytes from extent[0] on, as a stream does."""
+        if extent:
+            start = extent[0] if len(extent) > 1 else 0
+            data = bytes(memoryview(data)[start : start + extent[-1]])
         return _micropython.write_binary(data)
 
 

@@ -83,9 +83,9 @@ def test_print_ends_lines_with_cr_lf_and_the_binary_stream_changes_nothing(bench
 
 def test_the_binary_stream_takes_a_length_and_an_offset_as_mpremote_gives_them(bench: Bench) -> None:
     bench.raw_repl()
-    assert bench.run("import sys; b = sys.stdout.buffer; n = b.write(b'abcd', 2), b.write(b'abcd', 1, 2); print(n)") == (
-        "abbc(2, 2)\n"
-    )
+    assert bench.run(
+        "import sys; b = sys.stdout.buffer; n = b.write(b'abcd', 2), b.write(b'abcd', 1, 2); print(n)"
+    ) == ("abbc(2, 2)\n")
 
 
 def test_binary_output_is_not_held_back_whatever_its_last_byte(bench: Bench) -> None:

@@ -71,10 +71,6 @@ class Air:
         self._networks[ssid] = Network(ssid, passphrase, b"\x02an" + len(ssid).to_bytes(1) + b"\x00\x01")
         self.changed()
 
-    def remove_network(self, ssid: str) -> None:
-        self._networks.pop(ssid, None)
-        self.changed()
-
     def networks(self) -> list[Network]:
         """Return what a scan finds."""
         return list(self._networks.values()) if self._enabled else []

@@ -33,6 +33,7 @@ _WATCHDOG_TEXT = (
 )
 # A chip that crashes at once after each start must not keep this machine busy.
 _CRASH_PAUSE_MS = 500
+_LONGEST_WAIT_S = 3600.0
 _INTERRUPTED = (-2, 1)  # ended by the interrupt for Ctrl-C: it came between programs, or twice
 
 Emit = Callable[[bytes], None]
@@ -215,7 +216,7 @@ class Chip:
         sleep_due_ms = self._sleep.due_ms if self._sleep else None
         due = [self._watchdog_due_ms, self._restart_due_ms, sleep_due_ms, self.services.station.due_ms]
         known = [moment for moment in due if moment is not None]
-        return max(0, min(known) - _now_ms()) / 1000 if known else None
+        return min(max(0, min(known) - _now_ms()) / 1000, _LONGEST_WAIT_S) if known else None
 
     def _do_due(self) -> None:
         now_ms = _now_ms()

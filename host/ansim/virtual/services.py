@@ -63,7 +63,13 @@ class Services:
     def answer(self, frame: Frame) -> Answer | None:
         """Return status and payload for a request, or None when the answer comes later."""
         found = self._answers.get(frame.op)
-        return found(frame) if found else (-errno.ENOSYS, b"")
+        if found is None:
+            return -errno.ENOSYS, b""
+        try:
+            return found(frame)
+        except (ValueError, TypeError):
+            # The program gave something that is no text, no JSON or no number.
+            return -errno.EINVAL, b""
 
     def _resolve(self, frame: Frame) -> Answer | None:
         if not self.station.connected:

@@ -373,7 +373,7 @@ class WDT:
             raise ValueError
         if timeout <= 0:
             raise ValueError("WDT timeout too short")
-        _link.tell(_link.WDT_ARM, timeout)
+        _link.tell(_link.WDT_ARM, min(timeout, 0x7FFFFFFF))
 
     def feed(self):
         _link.tell(_link.WDT_FEED)

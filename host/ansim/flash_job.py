@@ -140,7 +140,7 @@ class _JournalCheck:
         self._vfs = board.partitions.vfs
 
     def __call__(self, read_flash: Callable[[int, int], bytes]) -> None:
-        waiting = waiting_events(lambda at, size: read_flash(self._vfs.offset + at, size), self._vfs.size)
+        waiting = self._waiting(lambda at, size: read_flash(self._vfs.offset + at, size))
         if waiting and not self._job.discard_pending:
             raise BadInput(
                 f"the device on {self._job.port} holds {waiting} events that no receiver has acknowledged;"
@@ -148,6 +148,17 @@ class _JournalCheck:
                 "Let it reach its receiver first, or give --discard-pending if they may be lost.",
             )
         self.discarded = waiting
+
+    def _waiting(self, read_vfs: Callable[[int, int], bytes]) -> int:
+        try:
+            return waiting_events(read_vfs, self._vfs.size)
+        except DeviceError as error:
+            if self._job.discard_pending:
+                return 0
+            raise DeviceError(
+                f"{error.message}, so nobody knows whether events wait on {self._job.port}",
+                "Give --discard-pending if they may be lost.",
+            ) from error
 
 
 def _expected_identity(provisioner: Provisioner | None) -> dict[str, str]:

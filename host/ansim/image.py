@@ -22,6 +22,7 @@ from ansim_fw.version import VERSION
 BLOCK_BYTES = 4096
 READ_BYTES = 32
 CACHE_BYTES = 4 * READ_BYTES
+# The oldest that is in use: a device's MicroPython raises it when it writes, and could not lower it.
 DISK_VERSION = 0x00020000
 
 # Drops assert statements, which help no wearer, and keeps line numbers, which a field report needs.
@@ -163,24 +164,24 @@ def filesystem_image(files: Mapping[str, bytes], size: int) -> list[Segment]:
 
 
 def mount(flash: UserContext, size: int) -> LittleFS:
-    """Mount the filesystem of size bytes in flash, as MicroPython does.
+    """Mount the filesystem of size bytes in flash, whichever of LittleFS's disk versions a device made of it.
 
     Raises:
         LittleFSError: there is none.
     """
-    filesystem = _filesystem(flash, size)
+    filesystem = _filesystem(flash, size, disk_version=0)
     filesystem.mount()
     return filesystem
 
 
 def _formatted(flash: UserContext, size: int) -> LittleFS:
-    filesystem = _filesystem(flash, size)
+    filesystem = _filesystem(flash, size, DISK_VERSION)
     filesystem.format()
     filesystem.mount()
     return filesystem
 
 
-def _filesystem(flash: UserContext, size: int) -> LittleFS:
+def _filesystem(flash: UserContext, size: int, disk_version: int) -> LittleFS:
     return LittleFS(
         context=flash,
         mount=False,
@@ -190,7 +191,7 @@ def _filesystem(flash: UserContext, size: int) -> LittleFS:
         prog_size=READ_BYTES,
         cache_size=CACHE_BYTES,
         lookahead_size=READ_BYTES,
-        disk_version=DISK_VERSION,
+        disk_version=disk_version,
     )
 
 

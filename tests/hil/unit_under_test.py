@@ -64,7 +64,7 @@ class UnitUnderTest:
         part = Part("identity", [(nvs.offset, nvs_image(Settings(**(settings | changes)), nvs.size))])
         self.disconnect()
         with open_port(self.board.url, self.sandbox.home) as link:
-            Flasher(link, self.board.url, board, lambda *_: None).run([part], lambda _mac: [])
+            Flasher(link, self.board.url, board, lambda *_: None).run([part], lambda _mac: [], lambda _read: None)
 
     def connect(self) -> None:
         """Open the serial port."""

@@ -229,10 +229,10 @@ class _Forwarder:
     async def _cross(self, link: "_Link") -> None:
         if self._air.delay_ms:
             await asyncio.sleep(self._air.delay_ms / 1000)
+        await self._up.wait()
+        # Asked last: what a chip left unsent when its power went is lost with it.
         if link.abandoned:
             await asyncio.Event().wait()
-        if not self._up.is_set():
-            await self._up.wait()
 
 
 class _Link:

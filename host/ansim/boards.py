@@ -123,11 +123,15 @@ class InputPin:
 
 @dataclass(frozen=True)
 class OutputPin:
-    """A pin that is driven; ``active`` is the level that switches the part on."""
+    """A pin that is driven; ``active`` is the level that switches the part on.
+
+    A part that needs a tone instead of a level (a passive buzzer) has ``tone_hz``.
+    """
 
     gpio: int
     active: Literal["low", "high"]
     strapping_reason: str = ""
+    tone_hz: int | None = None
 
 
 @dataclass(frozen=True)
@@ -224,6 +228,8 @@ def _pin_data(pin: InputPin | OutputPin) -> dict[str, int | str]:
     data: dict[str, int | str] = {"gpio": pin.gpio, "active": int(pin.active == "high")}
     if isinstance(pin, InputPin):
         data["pull"] = pin.pull
+    elif pin.tone_hz is not None:
+        data["tone_hz"] = pin.tone_hz
     return data
 
 
@@ -410,6 +416,9 @@ def _limit_problems(board: Board) -> Iterator[tuple[str, str]]:
         yield "battery.divider", f"is {board.battery.divider}, must be 1 to 20"
     if board.battery and not 0 < board.battery.empty_mv < board.battery.full_mv <= 20_000:
         yield "battery.empty_mv", "must be above 0 and below full_mv, which must not pass 20000"
+    for name, pin in vars(board.pins).items():
+        if isinstance(pin, OutputPin) and pin.tone_hz is not None and not 20 <= pin.tone_hz <= 20_000:
+            yield f"pins.{name}.tone_hz", f"is {pin.tone_hz}, must be 20 to 20000"
     if board.sensor and not 0x08 <= board.sensor.address <= 0x77:
         yield "sensor.address", f"is {board.sensor.address:#x}, must be a 7-bit I2C address (0x08 to 0x77)"
 

@@ -37,6 +37,7 @@ def test_the_firmware_is_given_plain_values_and_no_part_that_the_board_lacks() -
     data = load_board("m5stickc_plus2").firmware_data()
     assert data["button"] == {"gpio": 37, "active": 0, "pull": "none"}
     assert data["power_hold"] == {"gpio": 4, "active": 1}
+    assert data["buzzer"] == {"gpio": 2, "active": 1, "tone_hz": 4000}
     assert data["battery"] == {"gpio": 38, "divider_milli": 2000, "full_mv": 4200, "empty_mv": 3300}
     assert data["sensor"] == {"part": "mpu6886", "bus": 0, "sda": 21, "scl": 22, "address": 0x68}
     assert "vibration" not in data
@@ -98,6 +99,7 @@ MISTAKES = [
     ("input-only pin as output", "gpio = 25", "gpio = 34", "pins.led: GPIO 34 is input only"),
     ("input-only pin with a pull", "gpio = 33", "gpio = 36", "has no pull resistor"),
     ("ADC2", "gpio = 35", "gpio = 13", "battery: GPIO 13 is not on ADC1"),
+    ("tone", "gpio = 26", "gpio = 26\ntone_hz = 5", "pins.buzzer.tone_hz: is 5, must be 20 to 20000"),
     ("battery limits", "empty_mv = 3300", "empty_mv = 5000", "battery.empty_mv"),
     ("divider", "divider = 2.0", "divider = 0.5", "battery.divider"),
     ("flash size", "flash_mib = 4", "flash_mib = 64", "board.flash_mib"),

@@ -18,7 +18,7 @@ from ansim_fw.version import VERSION
 class CommandFolder(click.Group):
     """A group whose members are the modules of ansim.commands; a module is imported when its command is used."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click names it
         names = (module.name for module in pkgutil.iter_modules(ansim.commands.__path__))
         return sorted(name.replace("_", "-") for name in names)
 
@@ -66,5 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except Exception as error:
         if "--debug" in given:
             raise
-        show_error(AnsimError(f"unexpected {type(error).__name__}", "Run it again with --debug and report what it prints."), False)
+        # Only its kind: the text of an error that nobody foresaw may hold a secret.
+        hint = "Run it again with --debug and report what it says."
+        unforeseen = AnsimError(f"unexpected {type(error).__name__}", hint)
+        show_error(unforeseen, as_json="--json" in given)
         sys.exit(EXIT_FAILED)

@@ -161,9 +161,22 @@ def _prepare_file(url: sa.URL) -> None:
     path = Path(url.database)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        # Not opened here: closing it would drop the locks that SQLite holds on it for another connection of this
+        # process, and another process would then delete the -wal under it (sqlite.org/howtocorrupt.html, 2.2).
+        problem = _file_problem(path)
+        if problem:
+            raise DatabaseUnavailable(f"can't open {path}: {problem}", _PERMISSION_HINT) from None
     except OSError as error:
         raise DatabaseUnavailable(f"can't open {path}: {error.strerror}", _PERMISSION_HINT) from error
+
+
+def _file_problem(path: Path) -> str:
+    """Why a path that exists can't be opened; empty if nothing is known against it."""
+    if path.is_dir():
+        return "Is a directory"
+    return "" if os.access(path, os.R_OK | os.W_OK) else "Permission denied"
 
 
 def _where(url: sa.URL) -> str:

@@ -25,7 +25,13 @@ from ansim.receiver_table import alarm_table
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @click.pass_context
 def command(context: click.Context, open_only: bool, as_json: bool) -> None:
-    """List alarms, newest first; or close one with: ansim alarms handle."""
+    """List alarms, newest first; or close one with: ansim alarms handle.
+
+    \b
+    Examples:
+      ansim alarms --open
+      ansim alarms handle AN000001 524289 7 --by kim
+    """
     if context.invoked_subcommand is not None:
         return
     with _store(Home.default()) as store:

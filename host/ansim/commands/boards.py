@@ -12,7 +12,13 @@ from ansim.show import json_option, show_facts
 @click.argument("name", required=False)
 @json_option
 def command(name: str | None, as_json: bool) -> None:
-    """List the boards, or check the board NAME and show what its firmware is given."""
+    """List the boards, or check the board NAME and show what its firmware is given.
+
+    \b
+    Examples:
+      ansim boards
+      ansim boards m5stickc_plus2
+    """
     if name:
         show_facts(load_board(name).firmware_data(), as_json)
         return

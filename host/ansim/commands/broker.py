@@ -21,7 +21,13 @@ def _stop(_signal: int, _frame: types.FrameType | None) -> None:
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object when it is ready.")
 def command(as_json: bool) -> None:
-    """Run the broker until Ctrl-C. Its ports are in fleet.toml, its log and store in home's broker folder."""
+    """Run the broker until Ctrl-C. Its ports are in fleet.toml, its log and store in home's broker folder.
+
+    \b
+    Examples:
+      ansim broker
+      ansim broker --json | head -1        its ports, once it is ready
+    """
     signal.signal(signal.SIGTERM, _stop)
     signal.signal(signal.SIGINT, _stop)
     try:

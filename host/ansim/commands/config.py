@@ -19,7 +19,13 @@ def _limits(name: str) -> click.IntRange:
 @click.option("--cancel-s", type=_limits("cancel_s"), help="Seconds in which the wearer can cancel an alarm.")
 @json_option
 def command(port: str, heartbeat_min: int | None, cancel_s: int | None, as_json: bool) -> None:
-    """Show a device's settings, after changing those that are given."""
+    """Show a device's settings, after changing those that are given.
+
+    \b
+    Examples:
+      ansim config                              show
+      ansim config --heartbeat-min 15           change
+    """
     given = {"heartbeat_min": heartbeat_min, "cancel_s": cancel_s}
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     with console_of(port) as console:

@@ -21,6 +21,11 @@ def command(keep: Path | None, as_json: bool) -> None:
 
     Uses nothing of this station's and leaves nothing behind. Exit code 0 only if the acknowledgement came back to
     the device.
+
+    \b
+    Examples:
+      ansim demo
+      ansim demo --keep /tmp/demo          and look at what it made
     """
     with _folder(keep) as folder, verdict("the alarm was not acknowledged", as_json), progress(as_json) as on_progress:
         timeline = demo.run(folder, on_progress)

@@ -35,6 +35,13 @@ def command(
     """Flash a device and wait until it runs. What is on it already is not written again.
 
     After ``ansim init`` the device also gets its identity: the same device keeps its name for ever.
+
+    \b
+    Examples:
+      ansim flash --board esp32_devkit                     the only board on USB
+      ansim flash -p /dev/ttyUSB0 -b esp32_devkit --role hub
+      ansim flash -p virtual -b virtual --json
+      ansim flash -b esp32_devkit --micropython ESP32_GENERIC-20240602-v1.23.0.bin
     """
     wishes = Wishes(site, role, ask_network(wifi_ssid) if wifi_ssid else None)
     job = Job(Home.default(), port, board, wishes, baud, micropython, discard_pending)

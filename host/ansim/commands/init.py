@@ -26,7 +26,13 @@ DEFAULT_SITE = "home"
 @click.option("--yes", is_flag=True, help="Ask nothing; take what is not given from the defaults.")
 @click.option("--json", "as_json", is_flag=True, help="Ask nothing; print one JSON object.")
 def command(site: str | None, broker: str | None, wifi_ssid: str | None, yes: bool, as_json: bool) -> None:
-    """Make the fleet's keys, certificates and settings. What exists is kept, so it is safe to run again."""
+    """Make the fleet's keys, certificates and settings. What exists is kept, so it is safe to run again.
+
+    \b
+    Examples:
+      ansim init --site seoul-01 --broker alarms.example.org --wifi-ssid HOME
+      ANSIM_WIFI_PASSPHRASE=... ansim init --yes --wifi-ssid HOME
+    """
     home = Home.default()
     asks = sys.stdin.isatty() and not (yes or as_json)
     fleet = _fleet(home, site, broker, asks)

@@ -12,7 +12,13 @@ from ansim.show import console_of, json_option, port_option
 @port_option
 @json_option
 def command(port: str, as_json: bool) -> None:
-    """Print a device's announcements until Ctrl-C."""
+    """Print a device's announcements until Ctrl-C.
+
+    \b
+    Examples:
+      ansim monitor
+      ansim monitor -p virtual --json | jq .event
+    """
     with console_of(port) as console:
         for told in console.announcements():
             click.echo(json.dumps(told) if as_json else _line(told))

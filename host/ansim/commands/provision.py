@@ -24,6 +24,11 @@ def command(
     """Give a device its name, credentials and Wi-Fi, and leave firmware and events alone.
 
     The same device keeps its name for ever; site, role and Wi-Fi can be changed by running it again.
+
+    \b
+    Examples:
+      ansim provision -p /dev/ttyUSB0 -b esp32_devkit --site seoul-02
+      ansim provision -p virtual -b virtual --wifi-ssid HOME
     """
     wishes = Wishes(site, role, ask_network(wifi_ssid) if wifi_ssid else None)
     with verdict(f"the device on {port} has no new identity", as_json), progress(as_json) as on_progress:

@@ -32,7 +32,13 @@ _LAST_LINES_S = 2
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each new event.")
 def command(as_json: bool) -> None:
-    """Receive events until Ctrl-C: a live table on a terminal, a line for each event elsewhere."""
+    """Receive events until Ctrl-C: a live table on a terminal, a line for each event elsewhere.
+
+    \b
+    Examples:
+      ansim receive
+      ansim receive --json | jq -r .kind
+    """
     # asyncio warns of something that nats-py does on each lost connection; we tell of those ourselves.
     logging.getLogger("asyncio").setLevel(logging.ERROR)
     home = Home.default()

@@ -13,7 +13,13 @@ from ansim.registry import Registry
 
 @click.group()
 def command() -> None:
-    """Show the devices of the fleet and their history."""
+    """Show the devices of the fleet and their history.
+
+    \b
+    Examples:
+      ansim registry list
+      ansim registry show AN000001 --json
+    """
 
 
 @command.command("list")

@@ -17,7 +17,13 @@ SELFTEST_S = 60.0
 @port_option
 @json_option
 def command(port: str, as_json: bool) -> None:
-    """Let a device test its parts, its storage and its link; exit code 4 if one of them fails."""
+    """Let a device test its parts, its storage and its link; exit code 4 if one of them fails.
+
+    \b
+    Examples:
+      ansim selftest
+      ansim selftest -p virtual --json
+    """
     with verdict(f"self-test of the device on {port}", as_json):
         with console_of(port) as console:
             result = console.request("selftest", timeout_s=SELFTEST_S)

@@ -192,6 +192,9 @@ class Chip:
                 self._turn()
         finally:
             self._end_process()
+            # Nobody is left to do them: whoever waits must not wait for ever.
+            while not self._calls.empty():
+                self._calls.get()[1].set_exception(RuntimeError("this chip has ended"))
 
     def _turn(self) -> None:
         for key, _ in self._selector.select(self._timeout_s()):

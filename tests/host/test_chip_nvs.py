@@ -1,5 +1,6 @@
 """NVS keeps values in ESP-IDF's own format, through reclaimed pages and power cuts at any moment."""
 
+import functools
 import random
 import struct
 import zlib
@@ -171,3 +172,59 @@ def test_a_power_cut_at_any_moment_leaves_the_old_value_or_the_new(
     assert values(restarted) in (before, after)
     apply(restarted, ("boot", 77))
     assert restarted.get_i32("ansim", "boot") == 77
+
+
+def test_a_page_that_damage_marks_for_freeing_keeps_its_values_where_there_is_no_room_for_them() -> None:
+    ram = Ram(b"\xff" * SIZE)
+    nvs = NvsFlash(ram, 0, SIZE)
+    for number in range(220):
+        nvs.set_i32("ansim", f"k{number}", number)
+    ram.content[:4] = (0xFFFFFFF8).to_bytes(4, "little")
+    opened = NvsFlash(ram, 0, SIZE)
+    opened.set_i32("ansim", "boot", 1)
+    again = NvsFlash(ram, 0, SIZE)
+    assert [again.get_i32("ansim", f"k{number}") for number in range(220)] == list(range(220))
+    assert again.get_i32("ansim", "boot") == 1
+
+
+@settings(max_examples=100, deadline=None)
+@given(data=st.data())
+def test_no_damage_keeps_a_partition_from_opening_and_from_taking_values(data: st.DataObject) -> None:
+    ram = Ram(well_used())
+    for _ in range(data.draw(st.integers(1, 4))):
+        spoil(ram.content, data)
+    opened = NvsFlash(ram, 0, SIZE)
+    try:
+        opened.set_i32("ansim", "boot", 1000)
+    except NvsError as error:
+        assert error.code == NOT_ENOUGH_SPACE
+    else:
+        assert NvsFlash(ram, 0, SIZE).get_i32("ansim", "boot") == 1000
+
+
+@functools.cache
+def well_used() -> bytes:
+    ram = Ram(b"\xff" * SIZE)
+    nvs = NvsFlash(ram, 0, SIZE)
+    for count in range(80):
+        nvs.set_i32("ansim", "boot", count)
+        nvs.set_blob("ansim", "wifi", bytes(1200))
+    return bytes(ram.content)
+
+
+def spoil(content: bytearray, data: st.DataObject) -> None:
+    """Change a page's state, copy a page over another, or change an entry and make its checksum right again."""
+    page = data.draw(st.integers(0, SIZE // 4096 - 1)) * 4096
+    match data.draw(st.sampled_from(("state", "page", "entry"))):
+        case "state":
+            state = data.draw(st.sampled_from((0xFFFFFFFF, 0xFFFFFFFE, 0xFFFFFFFC, 0xFFFFFFF8, 0)))
+            content[page : page + 4] = state.to_bytes(4, "little")
+        case "page":
+            other = data.draw(st.integers(0, SIZE // 4096 - 1)) * 4096
+            content[page : page + 4096] = content[other : other + 4096]
+        case "entry":
+            start = page + 64 + 32 * data.draw(st.integers(0, 125))
+            entry = content[start : start + 32]
+            entry[data.draw(st.sampled_from((0, 1, 2, 3, 8, 24, 25, 28, 29)))] = data.draw(st.integers(0, 255))
+            entry[4:8] = zlib.crc32(bytes(entry[:4] + entry[8:]), 0xFFFFFFFF).to_bytes(4, "little")
+            content[start : start + 32] = entry

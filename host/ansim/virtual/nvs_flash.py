@@ -290,9 +290,12 @@ class NvsFlash:
         if victim is None:
             return
         target = self._active()
-        if target is None:
-            target = self._start_page(next(page for page in self._pages if page.state == _FRESH))
-        self._move(victim, target)
+        fresh = next((page for page in self._pages if page.state == _FRESH), None)
+        if target is None and fresh is not None:
+            target = self._start_page(fresh)
+        # Only damage leaves no room; the page then stays as it is, and its values can be read.
+        if target is not None and target.room >= victim.live:
+            self._move(victim, target)
 
     def _drop_orphans(self) -> None:
         """Erase chunks that no index names, and an index that misses a chunk."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from esptool import CHIP_DEFS, ESPLoader, FatalError
+from esptool import CHIP_DEFS, ESPLoader
 from esptool.bin_image import LoadFirmwareImage
 
 from ansim.boards import FIRST_PARTITION_OFFSET, PARTITION_TABLE_OFFSET, Board, Partition
@@ -28,6 +28,9 @@ MD5_MAGIC = b"\xeb\xeb" + b"\xff" * 14
 # ESP-IDF, "App Image Format": esp_app_desc_t is the first thing in the app's first segment.
 APP_DESCRIPTION = struct.Struct("<II8s32s32s16s16s32s32s80x")
 APP_DESCRIPTION_MAGIC = 0xABCD5432
+
+# What esptool raises for data that is no program; its FatalError is a RuntimeError.
+_NOT_WHOLE = (RuntimeError, ValueError, struct.error, IndexError, TypeError)
 
 
 @dataclass(frozen=True)
@@ -114,7 +117,7 @@ def _check_program(data: bytes, start: int, board: Board, part: str) -> Any:
     _check_chip(int.from_bytes(program[12:14], "little"), board)
     try:
         image = LoadFirmwareImage(board.chip, program)
-    except (FatalError, struct.error, RuntimeError, IndexError, TypeError) as error:
+    except _NOT_WHOLE as error:
         raise _Unfit(f"is truncated or damaged: its {part} is not whole") from error
     if image.checksum != image.calculate_checksum():
         raise _Unfit(f"is damaged: the checksum of its {part} is wrong")
@@ -135,7 +138,7 @@ def _read_table(data: bytes) -> dict[str, Partition]:
     table, position = {}, 0
     for position in range(0, min(len(data), TABLE_BYTES), ENTRY.size):
         entry = data[position : position + ENTRY.size]
-        if entry[:2] != ENTRY_MAGIC:
+        if len(entry) < ENTRY.size or entry[:2] != ENTRY_MAGIC:
             break
         _, _, _, offset, size, label, _ = ENTRY.unpack(entry)
         table[_text(label)] = Partition(offset, size)

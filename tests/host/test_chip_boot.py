@@ -1,7 +1,9 @@
 """A chip starts what is in its flash and nothing else, and says why when it does not."""
 
+import hashlib
 import os
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -55,6 +57,14 @@ def damaged(at: int, value: int) -> bytearray:
     return flash
 
 
+def empty_app() -> bytearray:
+    """A flash whose only app partition is at its end and has no bytes."""
+    flash = flash_content({})
+    flash[0x8044:0x804C] = struct.pack("<II", len(flash), 0)
+    flash[0x8090:0x80A0] = hashlib.md5(flash[0x8000:0x8080]).digest()
+    return flash
+
+
 @pytest.mark.parametrize(
     ("flash", "said"),
     [
@@ -64,6 +74,8 @@ def damaged(at: int, value: int) -> bytearray:
         (damaged(0x8000, 0xFF), "partition 0 invalid magic number"),
         (damaged(0x10000, 0xFF), "invalid magic byte (nothing flashed here?)"),
         (damaged(0x10030, 0x01), "Checksum failed"),
+        (damaged(0x10017, 0x80), "is not a whole image for this chip"),
+        (empty_app(), "invalid magic byte (nothing flashed here?)"),
     ],
 )
 def test_a_broken_flash_does_not_start_and_says_why(tmp_path: Path, flash: bytes, said: str) -> None:

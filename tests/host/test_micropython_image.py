@@ -1,10 +1,13 @@
 """MicroPython images: only a whole one for the right board gets near a device."""
 
+import contextlib
 import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ansim.boards import FIRST_PARTITION_OFFSET, PARTITION_TABLE_OFFSET, Board, load_board
 from ansim.errors import AnsimError, BadInput
@@ -75,6 +78,18 @@ def test_a_damaged_or_foreign_file_is_refused(tmp_path: Path, damage: Damage, sa
         load_image(path, DEVKIT)
     assert str(path) in caught.value.message
     assert "ESP32_GENERIC" in caught.value.hint
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.data())
+def test_no_damage_gets_past_as_anything_but_a_refusal(data: st.DataObject) -> None:
+    image = bytearray(official())
+    for _ in range(data.draw(st.integers(1, 4))):
+        start = data.draw(st.sampled_from((0, PARTITION_TABLE_OFFSET - 0x1000, APP_AT)))
+        image[start + data.draw(st.integers(0, 200))] = data.draw(st.integers(0, 255))
+    end = data.draw(st.sampled_from((len(image), APP_AT, PARTITION_TABLE_OFFSET - 0x1000 + 120, 40, 0)))
+    with contextlib.suppress(BadInput):
+        check_image(bytes(image[: end - data.draw(st.integers(0, min(end, 40)))]), DEVKIT, "image")
 
 
 def test_a_broken_partition_table_is_refused() -> None:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from enum import Enum
 
 from esptool.bin_image import LoadFirmwareImage
-from esptool.util import FatalError
 
 from ansim.virtual.flash import Flash
 
@@ -21,6 +20,8 @@ _ENTRY_MAGIC, _MD5_MAGIC = 0x50AA, 0xEBEB
 _OFFSET_BY_CHIP = {"esp32": 0x1000, "esp32s2": 0x1000}
 _IMAGE_MAGIC = 0xE9
 _APP = 0
+# What esptool raises for data that is no program; its FatalError is a RuntimeError.
+_NOT_WHOLE = (RuntimeError, ValueError, struct.error, IndexError, TypeError)
 
 _ROM_BANNER = "ets Jul 29 2019 12:21:46\r\n\r\n"
 
@@ -121,11 +122,11 @@ class Bootloader:
 
 def image_problem(data: bytes, offset: int, chip: str) -> str:
     """Return what ESP-IDF's esp_image_verify says of the image that data begins with; empty if it is valid."""
-    if data[0] != _IMAGE_MAGIC:
+    if data[:1] != bytes([_IMAGE_MAGIC]):
         return f"image at {offset:#x} has invalid magic byte (nothing flashed here?)"
     try:
         image = LoadFirmwareImage(chip, data)
-    except (FatalError, struct.error, IndexError, ValueError):
+    except _NOT_WHOLE:
         return f"image at {offset:#x} is not a whole image for this chip"
     if image.chip_id != image.ROM_LOADER.IMAGE_CHIP_ID:
         return (

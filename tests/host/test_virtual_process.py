@@ -87,6 +87,18 @@ def test_a_killed_board_leaves_no_child_and_starts_again(
     assert again.mac == board.mac
 
 
+def test_a_board_below_nohup_leaves_no_child_either(start_booting_board: Start) -> None:
+    kept = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        board = start_booting_board({"main.py": "while True:\n    pass\n"}, "hall")
+    finally:
+        signal.signal(signal.SIGHUP, kept)
+    wait_until(lambda: children(board.pid), "the chip does not run")
+    left = {board.pid, *children(board.pid)}
+    os.kill(board.pid, signal.SIGKILL)
+    wait_until(lambda: not left & living().keys(), "a process of the killed board is left")
+
+
 def test_a_stopped_board_is_gone_and_stopping_it_again_is_harmless(start_virtual_board: Start, home: Home) -> None:
     board = start_virtual_board("hall")
     stop_board(board)

@@ -17,8 +17,8 @@ from ansim.virtual import wire
 RUNTIME = Path(__file__).parent / "runtime"
 
 # Without "site" a start takes 9 ms, not 25. The pty becomes the controlling terminal, so that the kernel ends this
-# process (SIGHUP) when the board's process goes, however it goes; an orphan would spin on its closed terminal, and write
-# to the flash of the board that is started next. Below nohup SIGHUP is ignored, and children inherit that.
+# process (SIGHUP) when the board's process goes, however it goes; an orphan would spin on its closed terminal and
+# write to the flash of the board that is started next. Below nohup SIGHUP is ignored, and children inherit that.
 _LAUNCH = (
     "import sys, fcntl, termios, _signal; _signal.signal(_signal.SIGHUP, _signal.SIG_DFL); "
     "fcntl.ioctl(0, termios.TIOCSCTTY, 0); "

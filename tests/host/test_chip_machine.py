@@ -125,6 +125,21 @@ def test_the_accelerometer_answers_on_i2c_and_a_missing_part_does_not(bench: Ben
     assert bench.run(seen) == "b'D' 1000\n"
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        "machine.deepsleep('soon')",
+        "machine.I2C(0).readfrom(0x19, 5000)",
+        "machine.I2C(0).readfrom(0x19, 66000)",
+        "network.WLAN().connect(['home'])",
+    ],
+)
+def test_a_request_that_makes_no_sense_is_refused_and_the_chip_goes_on(bench: Bench, call: str) -> None:
+    bench.run("import machine, network\nnetwork.WLAN().active(True)")
+    assert bench.run(f"try: {call}\nexcept OSError as e: print(e.errno)") == "22\n"
+    assert bench.run("print(machine.I2C(0).scan())") == "[25]\n"
+
+
 def test_identity_and_clock(bench: Bench) -> None:
     assert bench.run("import machine; print(machine.unique_id().hex(), machine.freq())") == f"{MAC.hex()} 160000000\n"
     assert (

@@ -1,6 +1,7 @@
 """The virtual board's chip: runs what is in flash, from reset to reset, as MicroPython processes one after another."""
 
 import contextlib
+import errno
 import json
 import os
 import queue
@@ -18,7 +19,7 @@ from ansim.virtual.flash import Flash
 from ansim.virtual.nvs_flash import NvsFlash
 from ansim.virtual.process import Process
 from ansim.virtual.repl import ENTER_RAW, Output
-from ansim.virtual.services import Answer, Services
+from ansim.virtual.services import NONSENSE, Answer, Services
 from ansim.virtual.sleep import EXT0, EXT1, TIMER, Sleep
 from ansim.virtual.wire import Frame, Op
 
@@ -102,9 +103,12 @@ class Chip:
         self._calls: queue.SimpleQueue[tuple[Callable[[], None], Future[None]]] = queue.SimpleQueue()
         self._selector = selectors.DefaultSelector()
         self._wake_read, self._wake_write = os.pipe()
-        os.set_blocking(self._wake_read, False)
+        for fd in (self._wake_read, self._wake_write):
+            os.set_blocking(fd, False)
         self._selector.register(self._wake_read, selectors.EVENT_READ)
+        self._calling = threading.Lock()
         self._running = True
+        self._ended = False
         self._thread = threading.Thread(target=self._run, name="chip", daemon=True)
         self._thread.start()
 
@@ -124,7 +128,8 @@ class Chip:
 
     def close(self) -> None:
         """Halt for good, and give everything back."""
-        self.halt()
+        with contextlib.suppress(RuntimeError):  # it may have ended by itself
+            self.halt()
         self._running = False
         self._ring()
         self._thread.join(5)
@@ -174,11 +179,12 @@ class Chip:
         if threading.current_thread() is self._thread:
             work()
             return
-        if not self._thread.is_alive():
-            raise RuntimeError("this chip is closed")
         done: Future[None] = Future()
-        self._calls.put((work, done))
-        self._ring()
+        with self._calling:
+            if self._ended:
+                raise RuntimeError("this chip has ended")
+            self._calls.put((work, done))
+            self._ring()
         if wait:
             done.result()
 
@@ -191,7 +197,10 @@ class Chip:
             while self._running:
                 self._turn()
         finally:
+            self._status = "ended"
             self._end_process()
+            with self._calling:
+                self._ended = True
             # Nobody is left to do them: whoever waits must not wait for ever.
             while not self._calls.empty():
                 self._calls.get()[1].set_exception(RuntimeError("this chip has ended"))
@@ -430,7 +439,8 @@ class Chip:
 
         def run() -> None:
             answer = work()
-            self._call(lambda: self._reply_if(process, frame, answer), wait=False)
+            with contextlib.suppress(RuntimeError):  # the chip may have ended meanwhile
+                self._call(lambda: self._reply_if(process, frame, answer), wait=False)
 
         threading.Thread(target=run, name="resolve", daemon=True).start()
 
@@ -457,7 +467,11 @@ class Chip:
     # Sleep
 
     def _go_to_sleep(self, frame: Frame) -> None:
-        sleep = Sleep.parse(frame, _now_ms())
+        try:
+            sleep = Sleep.parse(frame, _now_ms())
+        except NONSENSE:
+            self._reply_if(self._process, frame, (-errno.EINVAL, b""))
+            return
         # MicroPython's Wi-Fi does not live through either sleep.
         self._air.forget()
         self.services.station.reset()

@@ -9,11 +9,14 @@ from ansim.virtual.models import Lis2dw12, Part
 from ansim.virtual.models.lis2dw12 import ADDRESS
 from ansim.virtual.nvs_flash import NvsError, NvsFlash
 from ansim.virtual.station import Station
-from ansim.virtual.wire import Frame, NvsOp, Op
+from ansim.virtual.wire import PAYLOAD_BYTES, Frame, NvsOp, Op
 
 _EAI_FAIL = 202
 _ESP_ERR_WIFI = 16  # EBUSY stands for the driver's "wrong state"
 _NVS_NOT_INITIALISED = 0x1101
+
+# What a request raises in which the program gave something that is no text, no number, or not there.
+NONSENSE = (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError)
 
 Answer = tuple[int, bytes]
 
@@ -67,8 +70,7 @@ class Services:
             return -errno.ENOSYS, b""
         try:
             return found(frame)
-        except (ValueError, TypeError):
-            # The program gave something that is no text, no JSON or no number.
+        except NONSENSE:
             return -errno.EINVAL, b""
 
     def _resolve(self, frame: Frame) -> Answer | None:
@@ -96,10 +98,12 @@ class Services:
         return 0, b""
 
     def _i2c_read(self, frame: Frame) -> Answer:
-        part = self.parts.get(frame.argument & 0xFF)
+        part, length = self.parts.get(frame.argument & 0xFF), frame.argument >> 8
         if part is None:
             return -errno.ENODEV, b""
-        return 0, part.read(frame.argument >> 8)
+        if not 0 <= length <= PAYLOAD_BYTES:
+            return -errno.EINVAL, b""
+        return 0, part.read(length)
 
     def _rtc_write(self, frame: Frame) -> Answer:
         self.rtc_memory = frame.payload
@@ -143,7 +147,7 @@ class Services:
         if "active" in request:
             result = self._wifi_active(request["active"])
         elif "connect" in request:
-            joined = self.station.connect(request["connect"] or "", request.get("key") or "", self._now_ms())
+            joined = self.station.connect(_text(request["connect"]), _text(request.get("key")), self._now_ms())
             if not joined:
                 return -_ESP_ERR_WIFI, b""
             result = {}
@@ -181,3 +185,11 @@ class Services:
             [net.ssid, net.bssid.hex(), net.channel, self._air.rssi_dbm, 3 if net.passphrase else 0]
             for net in self._air.networks()[:16]
         ]
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise ValueError("not a text")
+    return value

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ansim.virtual.wire import Frame
+from ansim.virtual.wire import PINS, Frame
 
 # ESP-IDF's esp_sleep_wakeup_cause_t, which machine.wake_reason() returns.
 EXT0, EXT1, TIMER = 2, 3, 4
@@ -34,11 +34,17 @@ class Sleep:
 
     @classmethod
     def parse(cls, frame: Frame, now_ms: int) -> "Sleep":
+        """Return the sleep that a program asks for.
+
+        Raises:
+            ValueError, TypeError, LookupError, OverflowError, RecursionError: the request makes no sense.
+        """
         given = json.loads(frame.payload)
-        due_ms = now_ms + given["ms"] if given["ms"] > 0 else None
-        return cls(
-            given["deep"], frame.sequence, due_ms, given["ext0"], given["level0"], tuple(given["ext1"]), given["level1"]
-        )
+        ms, ext0, ext1 = given["ms"], given["ext0"], tuple(given["ext1"])
+        if any(pin not in range(PINS) for pin in ext1) or ext0 not in range(-1, PINS):
+            raise ValueError("no such pin")
+        due_ms = now_ms + int(ms) if ms > 0 else None
+        return cls(given["deep"], frame.sequence, due_ms, ext0, given["level0"], ext1, given["level1"])
 
     def ext0_wakes(self, level: Level) -> bool:
         return self.ext0 >= 0 and level(self.ext0) == self.level0

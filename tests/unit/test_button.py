@@ -23,6 +23,18 @@ def test_a_press_between_two_samples_counts_when_nobody_looked_for_long():
     assert Button().step(DEBOUNCE_MS + 1, False, True) == PRESS | RELEASE
 
 
+def test_a_press_of_which_one_sample_was_seen_counts_when_nobody_looked_for_long():
+    button = Button()
+    assert button.step(10, True, True) == 0
+    assert button.step(DEBOUNCE_MS + 1, False, False) == PRESS | RELEASE
+
+
+def test_a_press_that_began_while_nobody_looked_counts_when_it_ends_at_once():
+    button = Button()
+    assert button.step(DEBOUNCE_MS + 1, True, True) == PRESS
+    assert [button.step(10, False, False) for _ in range(3)] == [0, RELEASE, 0]
+
+
 def test_an_edge_between_two_samples_close_together_is_a_glitch():
     assert Button().step(DEBOUNCE_MS, False, True) == 0
 

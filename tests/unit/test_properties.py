@@ -40,6 +40,17 @@ def test_a_button_held_for_twice_the_debounce_time_is_always_noticed(chatter: li
     assert any(one & PRESS for one in told)
 
 
+@given(st.lists(st.integers(1, 400), min_size=1, max_size=60), st.integers(1, 1000), st.integers(100, 2000))
+def test_a_press_of_100_ms_is_one_press_however_the_loop_is_held_up(gaps: list[int], begins: int, held: int) -> None:
+    button = Button()
+    now = presses = 0
+    for gap in [*gaps, *[10] * 500]:
+        before, now = now, now + gap
+        edge = before < begins <= now
+        presses += bool(button.step(gap, begins <= now < begins + held, edge) & PRESS)
+    assert presses == 1
+
+
 @given(st.integers(1, 1000), st.integers(1, 10**5), st.integers(1, 10**6), st.integers(0, 2**30 - 1))
 def test_no_wait_passes_its_limit(attempt: int, first_ms: int, limit_ms: int, seed: int) -> None:
     assert 0 <= wait_ms(attempt, first_ms, limit_ms, Jitter(seed)) <= limit_ms

@@ -19,8 +19,8 @@ _SAMPLE_MS = const(10)
 class Button:
     """Tells presses from bounce by integrating the level: DEBOUNCE_MS more down than up is a press, and back.
 
-    A press that came and went while nobody looked (the loop was held up, a flag of the pin's interrupt is all
-    that is left) counts as a press; an edge between two samples close together is a glitch and does not.
+    What happened while nobody looked (the loop was held up, a flag of the pin's interrupt or a single sample is
+    all that is left) counts as a press; an edge between two samples close together is a glitch and does not.
     """
 
     def __init__(self) -> None:
@@ -39,19 +39,19 @@ class Button:
         Returns:
             Bits of PRESS, RELEASE, HOLD (once a press, at HOLD_MS), STUCK (once a press, at STUCK_MS).
         """
+        unseen = elapsed_ms > DEBOUNCE_MS and (edge or self._level_ms > 0)
         self._integrate(elapsed_ms, level_down)
         if self.down:
             if self._level_ms == 0:
                 self.down = False
                 return RELEASE
             return self._hold(elapsed_ms)
-        if self._level_ms == DEBOUNCE_MS:
+        if self._level_ms == DEBOUNCE_MS or (unseen and level_down):
             self.down = True
             self.held_ms = 0
+            self._level_ms = DEBOUNCE_MS
             return PRESS
-        if edge and not level_down and elapsed_ms > DEBOUNCE_MS:
-            return PRESS | RELEASE
-        return 0
+        return PRESS | RELEASE if unseen else 0
 
     def _integrate(self, elapsed_ms: int, level_down: bool) -> None:
         credit_ms = min(elapsed_ms, _SAMPLE_MS)

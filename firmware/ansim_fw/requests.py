@@ -17,7 +17,8 @@ def answer(text: bytes, duty: "loop.Duty") -> "dict[str, object]":
     """Return the answer to one request. Never raises: whatever is wrong with the request is in the answer."""
     try:
         request = json.loads(text)
-    except (ValueError, RuntimeError):
+    except (ValueError, TypeError):
+        # TypeError: MicroPython's reader takes any key, and a list can't be one.
         return refusal(None, "not JSON")
     if not isinstance(request, dict) or not isinstance(request.get("id"), int):
         return refusal(None, "a request is an object with an int id and a cmd")

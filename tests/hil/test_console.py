@@ -53,6 +53,8 @@ def test_ten_megabytes_of_noise_stop_nothing_and_take_no_memory(device: UnitUnde
         '{"id":1,"cmd":"config","set":{"cancel_s":-1}}',
         '{"id":1,"cmd":"config","set":{"cancel_s":true}}',
         '{"id":1,"cmd":"config","set":{"jwt":"x"}}',
+        '{"id":1,"cmd":"config","set":{2:3}}',
+        "{[]:1}",
         "[" * 190,
         '{"id":1,"cmd":"' + "x" * 500 + '"}',
     ],

@@ -37,7 +37,8 @@ def test_what_was_written_is_read_back():
 
 
 def test_broken_messages_are_refused():
-    for bad in (b"", b"{", b"[]", b"\xff\xfe\x00", b"null", b"[" * 400, SOS + b"x", b" " * 600 + SOS):
+    odd_keys = (b"{[]:1}", b"{{}:1}", b"{7:1}")
+    for bad in (b"", b"{", b"[]", b"\xff\xfe\x00", b"null", b"[" * 400, SOS + b"x", b" " * 600 + SOS) + odd_keys:
         assert refused(message.decode_event, bad), bad
         assert refused(message.decode_command, bad), bad
 

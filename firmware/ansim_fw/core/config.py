@@ -14,7 +14,7 @@ def check(name: str, value: object) -> int:
         ValueError: no such setting, not an int, or out of its limits; says which.
     """
     if name not in LIMITS:
-        raise ValueError("no setting " + name[:24])
+        raise ValueError("no setting " + str(name)[:24])
     low, high, _ = LIMITS[name]
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
         raise ValueError(f"{name} must be {low} to {high}")

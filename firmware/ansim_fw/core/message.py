@@ -132,9 +132,10 @@ def _decode(payload: bytes) -> "dict[str, object]":
         raise ValueError("message is too long")
     try:
         found = json.loads(payload)
-    except RuntimeError as error:
-        # RecursionError on CPython. Bytes that are no UTF-8 end in UnicodeError, a ValueError.
-        raise ValueError("message is nested too deeply") from error
+    except (RuntimeError, TypeError) as error:
+        # RecursionError on CPython; a key that is a list or an object on MicroPython, whose reader takes them for keys.
+        # Bytes that are no UTF-8 end in UnicodeError, a ValueError.
+        raise ValueError("message is not JSON") from error
     if not isinstance(found, dict):
         raise ValueError("message is not an object")
     _need_int(found, "v", VERSION, VERSION)

@@ -113,10 +113,13 @@ def _replay(records: "list[tuple[int, bytes]]", waiting: "list[Event]") -> None:
                     break
         elif kind == journal.EVENT:
             try:
-                waiting.append(message.to_event(message.decode_event(payload)))
+                event = message.to_event(message.decode_event(payload))
             except ValueError:
                 # From a later version: an older one can't send what it can't read.
                 continue
+            # Written anew between its raising and its storing, a journal has an event twice.
+            if not any(one.has_id(event.boot, event.seq) for one in waiting):
+                waiting.append(event)
 
 
 TYPE_CHECKING = False

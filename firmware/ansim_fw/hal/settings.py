@@ -4,11 +4,15 @@ import json
 import os
 
 from esp32 import NVS
+from micropython import const
 
 from ansim_fw.core import config
 
 _NAMESPACE = "ansim"
 _LONGEST_BLOB = 1024
+
+# ESP_ERR_NVS_NOT_FOUND of ESP-IDF, as MicroPython's OSError has it.
+_NOT_FOUND = const(-0x1102)
 
 # NVS keys of the settings (at most 15 characters).
 _KEYS = {"heartbeat_min": "hb_min", "cancel_s": "cancel_s"}
@@ -82,13 +86,26 @@ class Settings:
 
     def next_boot(self) -> "tuple[int, bool]":
         """Return a number for this start that was never used, and whether it could be counted durably."""
-        boot = self.number("boot", 0) + 1
         try:
+            boot = self._last_boot() + 1
             self._nvs.set_i32("boot", boot)
             self._nvs.commit()
         except OSError:
             return _UNCOUNTED_FIRST + int.from_bytes(os.urandom(3), "big") % 0x80000, False
         return boot, True
+
+    def _last_boot(self) -> int:
+        """Return the number of the start before; 0 on a device that was never provisioned.
+
+        Raises:
+            OSError: there may be one, but it can't be read.
+        """
+        try:
+            return self._nvs.get_i32("boot")
+        except OSError as error:
+            if error.errno == _NOT_FOUND:
+                return 0
+            raise
 
 
 def _networks(text: str) -> "list[tuple[str, str]]":

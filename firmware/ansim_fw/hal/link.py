@@ -27,6 +27,8 @@ PONG_TIMEOUT_MS = const(10000)
 KEEPALIVE_S = const(60)
 
 _MAX_QUEUE = const(8)
+# So many chunks are read a step: whatever a broker sends costs a bounded share of the loop.
+_READS_PER_STEP = const(4)
 _SUBSCRIBE_ID = const(1)
 _IPPROTO_TCP = const(6)
 _TCP_NODELAY = const(1)
@@ -80,13 +82,17 @@ class Link:
 
     def close(self, fault: str) -> None:
         """End the connection; fault says why."""
-        if self._socket is not None:
-            self._poller.unregister(self._socket)
-            self._socket.close()
-            self._socket = None
+        closing, self._socket = self._socket, None
         self._queue.clear()
         self.fault = fault
         self._enter(OFF, 0)
+        if closing is not None:
+            self._poller.unregister(closing)
+            try:
+                closing.close()
+            except OSError:
+                # It is gone all the same.
+                pass
 
     def publish(self, payload: bytes) -> bool:
         """Queue an event message; False if the queue is full or the link is not up."""
@@ -97,7 +103,7 @@ class Link:
         return True
 
     def poll(self, elapsed_ms: int) -> None:
-        """Go one step on. Never raises; a failure closes the link and is in fault."""
+        """Go one step on. A failure closes the link and is in fault; what nobody foresaw is raised, too."""
         if self.state == OFF:
             return
         self._left_ms -= elapsed_ms
@@ -109,6 +115,9 @@ class Link:
         except (OSError, ValueError) as error:
             self.close(self._blame(error))
             return
+        except Exception:
+            self.close("link_lost")
+            raise
         if self._left_ms <= 0 and self.state != OFF:
             self.close("link_lost" if self.state == UP else "broker_unreachable")
 
@@ -219,18 +228,18 @@ class Link:
                 self._sent = 0
 
     def _read(self) -> None:
-        while self._socket is not None:
-            count = self._socket.readinto(self._chunk)
+        for _ in range(_READS_PER_STEP):
+            # A packet may have closed the link.
+            count = None if self._socket is None else self._socket.readinto(self._chunk)
             if count is None:
                 return
             if count == 0:
                 raise OSError(errno.ECONNRESET)
             self._reader.feed(self._chunk, count)
-            while True:
-                packet = self._reader.next()
-                if packet is None:
-                    break
+            packet = self._reader.next()
+            while packet is not None:
                 self._take(*packet)
+                packet = self._reader.next()
 
     def _take(self, kind: int, flags: int, body: bytes) -> None:
         if kind == mqtt.CONNACK:
@@ -251,7 +260,7 @@ class Link:
         self._queue.append(mqtt.subscribe(_SUBSCRIBE_ID, topic))
 
     def _subscribed(self, body: bytes) -> None:
-        if body[-1] != 0:
+        if len(body) != 3 or body[2] != 0:
             self.close("broker_refused")
             return
         self.fault = ""

@@ -13,7 +13,7 @@ _RESETS = {
 
 
 class BatteryGauge:
-    """Reads the battery's voltage through the board's divider; 0 on a board that has none."""
+    """Reads the battery's voltage through the board's divider; 0 on a board that has none, or when the ADC is busy."""
 
     def __init__(self, board: "dict[str, Any]") -> None:
         self._adc = None
@@ -26,7 +26,11 @@ class BatteryGauge:
     def read_mv(self) -> int:
         if self._adc is None:
             return 0
-        return int(self._adc.read_uv()) // 1000 * self._divider_milli // 1000
+        try:
+            return int(self._adc.read_uv()) // 1000 * self._divider_milli // 1000
+        except OSError:
+            # On pins of an ESP32's second ADC, whenever Wi-Fi has it.
+            return 0
 
 
 def low_mv(board: "dict[str, Any]") -> int:

@@ -41,13 +41,13 @@ class Wifi:
             return
         name, passphrase = self._networks[self._next]
         self._next = (self._next + 1) % len(self._networks)
-        self._wlan.active(True)
-        # MicroPython would try again by itself for ever, and say "connecting" instead of why it failed.
-        self._wlan.config(reconnects=0)
         try:
+            self._wlan.active(True)
+            # MicroPython would try again by itself for ever, and say "connecting" instead of why it failed.
+            self._wlan.config(reconnects=0)
             self._wlan.connect(name, passphrase)
         except OSError:
-            # The radio is busy with the attempt before; the timeout ends this one.
+            # The radio is busy with the attempt before, or out of memory; the timeout ends this one.
             self.fault = "wifi_timeout"
 
     def step(self, elapsed_ms: int) -> int:
@@ -76,5 +76,9 @@ class Wifi:
 
     def _fail(self, fault: str) -> int:
         self.fault = fault
-        self._wlan.disconnect()
+        try:
+            self._wlan.disconnect()
+        except OSError:
+            # It was not even started.
+            pass
         return FAILED

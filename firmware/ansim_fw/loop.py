@@ -6,7 +6,7 @@ import select
 from micropython import const
 
 from ansim_fw.core import device, indicator, message
-from ansim_fw.hal import clock, console_port
+from ansim_fw.hal import console_port
 from ansim_fw.hal.link import STATE_NAMES
 
 # A press is debounced from samples this far apart; what comes over a wire ends the wait sooner.
@@ -17,6 +17,9 @@ _SLOW_MS = const(30000)
 
 # Announcements wait while there is something to do: at 115200 baud each takes about 10 ms of a blocked loop.
 _MAX_ANNOUNCEMENTS = const(32)
+
+# What announcements tell as time stays a small int, which allocates nothing: it wraps after 12.4 days.
+_LAST_MS = const(0x3FFFFFFF)
 
 
 class Duty:
@@ -58,7 +61,8 @@ class Duty:
         self._poller.register(self._console.stream, select.POLLIN)
         self._console_ready = select.poll()
         self._console_ready.register(self._console.stream, select.POLLIN)
-        self._clock = clock.Clock()
+        # What was pressed while the device started came in one long step, in which nobody looked.
+        self._clock = button.clock
         self._indicator = indicator.Indicator()
         self._slow_ms = 0
         self._up_ms = 0
@@ -92,14 +96,17 @@ class Duty:
     def cycle(self) -> None:
         """Go round once: healthy, it feeds the watchdog. Allocates nothing when there is no news."""
         elapsed_ms = self._clock.elapsed_ms()
-        self._up_ms += elapsed_ms
+        self._up_ms = (self._up_ms + elapsed_ms) & _LAST_MS
         self._gather(elapsed_ms)
-        actions = self.device.step(elapsed_ms, self.inputs)
-        self._clear_inputs()
+        try:
+            actions = self.device.step(elapsed_ms, self.inputs)
+        finally:
+            self._clear_inputs()
         news = bool(actions)
-        for action in actions:
+        # Each is taken out first: if one fails, it is gone and the others are carried out in the next cycle.
+        while actions:
+            action = actions.pop(0)
             self._acts[action[0]](action)
-        self.device.finish()
         if self._indicator.pattern >= 0:
             self._outputs.set(self._indicator.step(elapsed_ms))
         self._poll_link(elapsed_ms)
@@ -125,8 +132,6 @@ class Duty:
 
     def _stumble(self, error: Exception) -> None:
         gc.collect()
-        self.device.finish()
-        self._clear_inputs()
         self.announce("error", {"error": type(error).__name__})
 
     def _go_off_duty(self) -> None:
@@ -174,6 +179,8 @@ class Duty:
         payload = message.encode_event(entry.event, entry.age_ms, entry.attempts)
         if self.link.publish(payload):
             self._tell((device.ANNOUNCE, "sent", entry.event))
+        else:
+            self.device.outbox.put_off(entry)
 
     def _forget(self, action: "tuple[Any, ...]") -> None:
         self._journal.forget(action[1])

@@ -30,13 +30,12 @@ class Bench:
         self.saved = []
 
     def step(self, elapsed_ms=TICK_MS):
-        actions = list(self.device.step(elapsed_ms, self.inputs))
-        self.device.finish()
+        actions = self.device.step(elapsed_ms, self.inputs)
         self.inputs.stored.clear()
         self.inputs.commands.clear()
         self.inputs.button_edge = False
-        for action in actions:
-            self._act(action)
+        while actions:
+            self._act(actions.pop(0))
 
     def run(self, duration_ms, tick_ms=TICK_MS):
         for _ in range(duration_ms // tick_ms):

@@ -1,4 +1,4 @@
-from ansim_fw.core import device, indicator, link_watch, message
+from ansim_fw.core import device, indicator, link_watch, message, outbox
 from ansim_fw.core.event import ALARM, CANCEL, FAULT, HEARTBEAT, RESTORE, Event
 from bench_device import Bench
 
@@ -87,6 +87,91 @@ def test_a_second_short_press_is_another_alarm():
     bench.press()
     bench.press()
     assert len({event.seq for event, _ in bench.sent if event.type == ALARM}) == 2
+
+
+def test_a_hold_whose_alarm_is_closed_meanwhile_is_an_alarm_of_its_own():
+    bench = settled()
+    bench.press()
+    event = bench.sent[0][0]
+    bench.command(message.ack(event.boot, event.seq))
+    bench.inputs.button_down = True
+    bench.run(1000)
+    bench.command(message.handled(event.boot, event.seq))
+    bench.run(3000)
+    assert bench.kinds(CANCEL) == []
+    assert len({event.seq for event, _ in bench.sent if event.type == ALARM}) == 2
+
+
+def test_a_hold_that_begins_with_the_last_moment_of_the_cancel_window_is_never_nothing():
+    for wait_ms in range(29700, 30100, 10):
+        bench = settled()
+        bench.answer = True
+        bench.press()
+        bench.run(wait_ms)
+        bench.inputs.button_down = True
+        bench.run(3000)
+        bench.run(800, 400)
+        alarms = len({event.seq for event, _ in bench.sent if event.type == ALARM})
+        assert (len(bench.kinds(CANCEL)), alarms) in ((1, 1), (0, 2))
+
+
+def test_a_cancel_for_which_there_is_no_room_is_not_shown_as_one():
+    bench = settled(link=link_watch.DOWN, cancel_s=120)
+    for _ in range(outbox.MAX_ENTRIES):
+        bench.device.trigger()
+    bench.run(1000)
+    bench.press(held_ms=3200)
+    assert "cancelled" not in bench.told
+    assert indicator.CANCELLED not in bench.patterns
+
+
+def test_many_alarms_that_nobody_acknowledges_all_go_out_again_and_again():
+    bench = settled()
+    for _ in range(40):
+        bench.device.trigger()
+    bench.run(30000)
+    bench.sent.clear()
+    # Each RECONNECT ends the connection; it is back after a second.
+    for _ in range(60):
+        before = bench.reconnects
+        while bench.reconnects == before:
+            bench.step()
+        bench.inputs.link = link_watch.DOWN
+        bench.run(1000)
+        bench.inputs.link = link_watch.UP
+        bench.run(50)
+        if bench.device.up_s > 600:
+            break
+    attempts = {}
+    for event, _ in bench.sent:
+        attempts[event.seq] = attempts.get(event.seq, 0) + 1
+    assert len(attempts) == 40
+    assert min(attempts.values()) >= 4
+    assert 2 <= bench.reconnects <= 10
+
+
+def test_what_the_link_had_no_room_for_goes_out_soon_and_is_no_attempt():
+    bench = settled()
+    entry = bench.device.trigger() and bench.device.outbox.entries[0]
+    bench.run(30)
+    assert entry.attempts == 1
+    bench.device.outbox.put_off(entry)
+    bench.run(outbox.ROOM_MS)
+    assert [attempt for _, attempt in bench.sent] == [1, 1]
+
+
+def test_a_connection_that_comes_and_goes_is_not_made_anew_without_a_pause():
+    bench = settled()
+    bench.press()
+    attempts = bench.connects
+    for _ in range(600):
+        bench.inputs.link = link_watch.DOWN
+        before = bench.connects
+        bench.run(100)
+        if bench.connects != before:
+            bench.inputs.link = link_watch.UP
+            bench.run(50)
+    assert bench.connects - attempts < 15
 
 
 def test_holding_on_after_the_press_does_not_cancel_it():
@@ -264,5 +349,4 @@ def test_a_step_without_news_allocates_nothing():
     heap_lock()
     for _ in range(500):
         machine.step(10, inputs)
-        machine.finish()
     heap_unlock()

@@ -21,8 +21,6 @@ ANNOUNCE = const(7)  # (ANNOUNCE, what, event or None): tell the console
 FAILING_MS = const(10000)
 # Down from the start for this long is safe mode.
 SAFE_HOLD_MS = const(5000)
-# Every so many attempts without an acknowledgement the connection is made anew.
-RECONNECT_EVERY = const(4)
 
 _NOTE_MS = const(10000)
 
@@ -121,9 +119,10 @@ class Device:
             self.alarms.cancel_ms = value * 1000
 
     def step(self, elapsed_ms: int, inputs: Inputs) -> "list[tuple[Any, ...]]":
-        """Pass time, take inputs in, and return the actions, in order; the list is used again by finish().
+        """Pass time, take inputs in, and return the actions, in order.
 
-        A step with no news allocates nothing.
+        It is the same list each time: whoever carries an action out takes it out of the list. A step with no news
+        allocates nothing.
         """
         self._pass_time(elapsed_ms)
         if inputs.stored:
@@ -137,11 +136,6 @@ class Device:
             self._watch_link(elapsed_ms, inputs)
         self._show()
         return self._actions
-
-    def finish(self) -> None:
-        """Tell that the actions of the last step were carried out."""
-        if self._actions:
-            self._actions.clear()
 
     # Time
 
@@ -207,6 +201,7 @@ class Device:
         done = self.outbox.acknowledge(boot, seq)
         if done is None:
             return
+        self._watch.heard()
         if done.type != event.HEARTBEAT:
             self._actions.append((FORGET, done))
         self._announce("acknowledged", done)
@@ -249,10 +244,15 @@ class Device:
             self._button.held_ms = 0
 
     def _cancel(self) -> None:
-        for one in self.alarms.cancel(button.HOLD_MS):
+        cancelled = self.alarms.cancel(button.HOLD_MS)
+        for one in cancelled:
             made = self._raise(event.CANCEL, "", (one.event.boot, one.event.seq))
-            self._announce("cancelled", made)
-            self._take_note(indicator.CANCELLED)
+            if made is not None:
+                self._announce("cancelled", made)
+                self._take_note(indicator.CANCELLED)
+        if not cancelled:
+            # The alarm was closed meanwhile, or its time ran out: then this press is one of its own.
+            self._raise_alarm("sos")
 
     # Battery
 
@@ -280,6 +280,8 @@ class Device:
             self._make_heartbeat(inputs)
         if up:
             self._send()
+            if self._watch.silent(elapsed_ms, self.outbox.urgent()):
+                self._actions.append((RECONNECT,))
 
     def _make_heartbeat(self, inputs: Inputs) -> None:
         self.outbox.drop_heartbeats()
@@ -305,8 +307,6 @@ class Device:
         self._actions.append((SEND, entry))
         if entry.attempts > 1:
             self.retries += 1
-        if entry.event.priority == 0 and entry.attempts % RECONNECT_EVERY == 0:
-            self._actions.append((RECONNECT,))
 
     # What the wearer sees
 

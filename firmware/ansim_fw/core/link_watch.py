@@ -16,12 +16,19 @@ CALM_LIMIT_MS = const(60000)
 # Radio and broker come and go; a link that is back within this time was no fault.
 GRACE_MS = const(30000)
 
+# A connection on which alarms go out and nothing comes back is made anew: after so long, then twice as long, ...
+FIRST_SILENCE_MS = const(15000)
+LONGEST_SILENCE_MS = const(240000)
+
 # These do not go away by waiting: somebody has to act, so they are told at once.
 _REFUSALS = ("wifi_refused", "tls_refused", "broker_refused")
 
 
 class LinkWatch:
-    """Turns the link's ups and downs into attempts, faults and restores; a fault is told once an outage."""
+    """Turns the link's ups and downs into attempts, faults and restores; a fault is told once an outage.
+
+    A connection that ends soon after it was made does not begin the waits between attempts anew.
+    """
 
     def __init__(self, jitter: Jitter) -> None:
         self._jitter = jitter
@@ -29,6 +36,8 @@ class LinkWatch:
         self._wait_ms = 0
         self._down_ms = 0
         self._attempts = 0
+        self._silent_ms = 0
+        self._patience_ms = FIRST_SILENCE_MS
 
     def step(self, elapsed_ms: int, link: int, urgent: bool) -> bool:
         """Pass time; tell whether to connect now.
@@ -38,22 +47,41 @@ class LinkWatch:
             urgent: an alarm waits.
         """
         if link == UP:
-            self._attempts = 0
             self._down_ms = 0
-            self._wait_ms = 0
+            self._pass_wait(elapsed_ms, urgent)
+            if self._wait_ms == 0:
+                self._attempts = 0
             return False
+        self._silent_ms = 0
         self._down_ms = min(self._down_ms + elapsed_ms, GRACE_MS)
         if link == BUSY:
             return False
-        if urgent and self._wait_ms > URGENT_LIMIT_MS:
-            self._wait_ms = URGENT_LIMIT_MS
-        self._wait_ms = max(self._wait_ms - elapsed_ms, 0)
+        self._pass_wait(elapsed_ms, urgent)
         if self._wait_ms > 0:
             return False
         self._attempts += 1
         limit_ms = URGENT_LIMIT_MS if urgent else CALM_LIMIT_MS
         self._wait_ms = wait_ms(self._attempts, FIRST_WAIT_MS, limit_ms, self._jitter)
         return True
+
+    def silent(self, elapsed_ms: int, urgent: bool) -> bool:
+        """The link is up: pass time; tell whether it looks dead and is to be made anew."""
+        self._silent_ms = self._silent_ms + elapsed_ms if urgent else 0
+        if self._silent_ms < self._patience_ms:
+            return False
+        self._silent_ms = 0
+        self._patience_ms = min(2 * self._patience_ms, LONGEST_SILENCE_MS)
+        return True
+
+    def heard(self) -> None:
+        """The receiver acknowledged something: the link is alive."""
+        self._silent_ms = 0
+        self._patience_ms = FIRST_SILENCE_MS
+
+    def _pass_wait(self, elapsed_ms: int, urgent: bool) -> None:
+        if urgent and self._wait_ms > URGENT_LIMIT_MS:
+            self._wait_ms = URGENT_LIMIT_MS
+        self._wait_ms = max(self._wait_ms - elapsed_ms, 0)
 
     def fault(self, reason: str) -> bool:
         """Tell whether reason (why the link is down; empty: no reason) is to become a fault event now."""

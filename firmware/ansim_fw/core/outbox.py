@@ -9,6 +9,8 @@ from ansim_fw.core.retry import Jitter, wait_ms
 MAX_ENTRIES = const(64)
 
 FIRST_RETRY_MS = const(2000)
+# What the link had no room for is offered again after this long.
+ROOM_MS = const(100)
 
 # An event that nobody reported as stored goes out all the same after this long: a person waits.
 STORE_TIMEOUT_MS = const(2000)
@@ -104,6 +106,11 @@ class Outbox:
                 entry.wait_ms = wait_ms(entry.attempts, FIRST_RETRY_MS, limit_ms, self._jitter)
                 return entry
         return None
+
+    def put_off(self, entry: Entry) -> None:
+        """Note that the link had no room for what next_due() gave: it was no attempt."""
+        entry.attempts -= 1
+        entry.wait_ms = ROOM_MS
 
     def durable_events(self) -> "list[Event]":
         """Return the events that belong in the journal: all but heartbeats."""

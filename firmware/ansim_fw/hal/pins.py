@@ -3,15 +3,21 @@
 from machine import PWM, Pin, Signal
 
 from ansim_fw.core.indicator import BUZZER, LED, VIBRATION
+from ansim_fw.hal import clock
 
 _PULLS = {"up": Pin.PULL_UP, "down": Pin.PULL_DOWN, "none": None}
 _HALF_DUTY = 32768
 
 
 class ButtonPin:
-    """The alarm button: its level now, and whether it went down since somebody looked."""
+    """The alarm button: its level now, and whether it went down since somebody looked.
+
+    Attributes:
+        clock: its time begins when presses begin to be noticed.
+    """
 
     def __init__(self, data: "dict[str, Any]") -> None:
+        self.clock = clock.Clock()
         self._down_level = data["active"]
         self._edge = False
         self._pin = Pin(data["gpio"], Pin.IN, _PULLS[data["pull"]])  # type: ignore[arg-type]  # None: no pull

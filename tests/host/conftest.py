@@ -1,21 +1,16 @@
 """Fixtures for the host's tests: a home of their own, and virtual boards in it."""
 
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from quick_tools import tool_command
 
 from ansim.home import Home
 from ansim.virtual import VirtualBoard, start_board, stop_board
 from chip_kit import flash_content
-
-_QUICK_ESPTOOL = (
-    "import sys, esptool; from ansim.virtual.protocol_rfc2217 import use_quick_ports; use_quick_ports(); "
-    "esptool.main(sys.argv[1:])"
-)
 
 
 @pytest.fixture
@@ -61,10 +56,10 @@ def start_booting_board(home: Home, start_virtual_board: Callable[..., VirtualBo
 
 @pytest.fixture
 def esptool() -> Callable[..., str]:
-    """Run the real esptool on a board and return what it printed; only pyserial's URL handler is ours."""
+    """Run the real esptool on a board and return what it printed."""
 
     def run(board: VirtualBoard, *arguments: object, fails: bool = False) -> str:
-        command = [sys.executable, "-c", _QUICK_ESPTOOL, "--port", board.url, *map(str, arguments)]
+        command = tool_command("esptool", "--port", board.url, *arguments)
         done = subprocess.run(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120, check=False
         )

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from quick_tools import tool_command
 
 from ansim.virtual import VirtualBoard, stop_board
 
@@ -25,10 +26,18 @@ def board(start_booting_board: Start) -> VirtualBoard:
 
 
 def mpremote(board: VirtualBoard, *arguments: object, port: str = "") -> str:
-    command = [sys.executable, "-m", "mpremote", "connect", port or board.url, *map(str, arguments)]
+    return said_by(tool_command("mpremote", "connect", port or board.url, *arguments))
+
+
+def said_by(command: list[str]) -> str:
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout
     return done.stdout
+
+
+def test_mpremote_as_it_is_installed_gets_to_the_board(board: VirtualBoard) -> None:
+    command = [sys.executable, "-m", "mpremote", "connect", board.url, "exec", "import greeting; print(greeting.text)"]
+    assert said_by(command).strip() == "hello from flash"
 
 
 def test_exec_and_run_print_what_the_board_prints(board: VirtualBoard, tmp_path: Path) -> None:
@@ -41,10 +50,10 @@ def test_exec_and_run_print_what_the_board_prints(board: VirtualBoard, tmp_path:
 def test_files_go_there_and_back_and_outlive_reset_and_power(
     board: VirtualBoard, start_virtual_board: Start, tmp_path: Path
 ) -> None:
-    data = random.Random(3).randbytes(20_000)
+    data = random.Random(3).randbytes(5_000)
     (tmp_path / "data.bin").write_bytes(data)
     mpremote(board, "fs", "cp", tmp_path / "data.bin", ":data.bin")
-    assert "20000 data.bin" in mpremote(board, "fs", "ls")
+    assert "5000 data.bin" in mpremote(board, "fs", "ls")
     board.control.reset()
     board.control.power(False)
     board.control.power(True)
@@ -69,7 +78,7 @@ def test_a_soft_reset_forgets_and_answers_again(board: VirtualBoard) -> None:
 
 
 def test_the_terminal_is_another_door_to_the_same_line(board: VirtualBoard, tmp_path: Path) -> None:
-    data = random.Random(4).randbytes(20_000)
+    data = random.Random(4).randbytes(5_000)
     (tmp_path / "data.bin").write_bytes(data)
     mpremote(board, "fs", "cp", tmp_path / "data.bin", ":data.bin", port=board.terminal)
     mpremote(board, "fs", "cp", ":data.bin", tmp_path / "back.bin")

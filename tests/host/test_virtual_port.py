@@ -162,3 +162,10 @@ def test_a_paced_line_takes_the_time_of_its_baud_rate(start_virtual_board: Calla
         port.write(bytes(960) + SYNC)
         port.read_until(b"\xc0\xc0")
         assert time.monotonic() - started >= 1.0
+
+
+def test_a_port_that_was_closed_can_be_opened_again_at_once(virtual_board: VirtualBoard) -> None:
+    for _ in range(20):
+        with opened(virtual_board) as port:
+            assert port.is_open
+    assert virtual_board.control.stats()["clients"] == 20

@@ -56,8 +56,13 @@ class SerialPort:
             place = _bind(self._listener.getsockname()[1])
             self._listener.close()
             self._listener = place
-            await self._serve_tool(await self._greet(connection))
-            _listen(self._listener)
+            tool = await self._greet(connection)
+            try:
+                await self._serve_tool(tool)
+                _listen(self._listener)
+            finally:
+                # Only now: a tool that waits for it may open the port again at once.
+                tool.close()
 
     def send(self, data: bytes) -> None:
         """The chip's bytes; lost where no tool has the port open, as on a wire."""
@@ -92,7 +97,6 @@ class SerialPort:
             await tool.gone
         finally:
             self._tool = None
-            tool.close()
             self._terminal.flush()
             self._line.on_lines(False, False)  # a closed port lets go of both lines
 

@@ -123,7 +123,15 @@ class Tool(asyncio.Protocol, ABC):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._reader = cast(asyncio.ReadTransport, transport)
 
+    def eof_received(self) -> bool:
+        """The tool has closed its end; ours stays open until ``close``."""
+        self._leave()
+        return True
+
     def connection_lost(self, _exc: Exception | None) -> None:
+        self._leave()
+
+    def _leave(self) -> None:
         self.purge_to_chip()
         self.purge_to_tool()
         if not self.gone.done():

@@ -146,8 +146,6 @@ class Duty:
 
     def _gather(self, elapsed_ms: int) -> None:
         inputs = self.inputs
-        inputs.button_down = self.button.is_down()
-        inputs.button_edge = self.button.take_edge()
         self._slow_ms += elapsed_ms
         if self._slow_ms >= _SLOW_MS:
             self._slow_ms = 0
@@ -157,6 +155,9 @@ class Duty:
         if self.link.commands:
             inputs.commands.extend(self.link.commands)
             self.link.commands.clear()
+        # Last: whatever fails before, no press is taken and not given on.
+        inputs.button_down = self.button.is_down()
+        inputs.button_edge = self.button.take_edge()
 
     def _read_slow_inputs(self) -> None:
         self.inputs.battery_mv = self._gauge.read_mv()

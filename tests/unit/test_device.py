@@ -125,6 +125,26 @@ def test_a_cancel_for_which_there_is_no_room_is_not_shown_as_one():
     assert indicator.CANCELLED not in bench.patterns
 
 
+def test_a_press_in_a_step_without_memory_is_one_alarm_once_there_is_some():
+    def no_memory(*_):
+        raise MemoryError
+
+    bench = settled()
+    add = bench.device.outbox.add
+    bench.device.outbox.add = no_memory
+    bench.inputs.button_down = True
+    failed = 0
+    for _ in range(5):
+        try:
+            bench.step()
+        except MemoryError:
+            failed += 1
+    assert failed == 4
+    bench.device.outbox.add = add
+    bench.run(500)
+    assert len({event.seq for event, _ in bench.sent if event.type == ALARM}) == 1
+
+
 def test_many_alarms_that_nobody_acknowledges_all_go_out_again_and_again():
     bench = settled()
     for _ in range(40):

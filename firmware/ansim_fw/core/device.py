@@ -93,6 +93,8 @@ class Device:
         self._was_up = False
         self._journal_failed = False
         self._undecided = False
+        # A press that is not an event yet: out of memory, it is tried again with the next step.
+        self._owed = False
         self._held_since_start = True
         self._note = -1
         self._note_ms = 0
@@ -154,6 +156,7 @@ class Device:
         """Make an event and have it stored; None if there is no room for it."""
         made = Event(self.boot, self._seq, type, kind, of)
         fits, given_up = self.outbox.add(made, 0, False)
+        self._owed = False
         if not fits:
             self._announce("full", made)
             return None
@@ -211,6 +214,8 @@ class Device:
     # Button
 
     def _watch_button(self, elapsed_ms: int, inputs: Inputs) -> None:
+        if self._owed:
+            self._raise_alarm("sos")
         if not inputs.button_down:
             self._held_since_start = False
         told = self._button.step(elapsed_ms, inputs.button_down, inputs.button_edge)
@@ -228,16 +233,17 @@ class Device:
             self._announce("safe", None)
 
     def _pressed(self) -> None:
-        self._announce("pressed", None)
         # With an alarm that may still be cancelled on its way, the press is told from a hold first.
-        if self.alarms.may_cancel():
-            self._undecided = True
-        else:
+        self._undecided = self.alarms.may_cancel()
+        self._owed = not self._undecided
+        self._announce("pressed", None)
+        if self._owed:
             self._raise_alarm("sos")
 
     def _released(self) -> None:
         if self._undecided:
             self._undecided = False
+            self._owed = True
             self._raise_alarm("sos")
         if self._button.held_ms >= button.STUCK_MS:
             self._raise(event.RESTORE, "button_stuck")
@@ -252,6 +258,7 @@ class Device:
                 self._take_note(indicator.CANCELLED)
         if not cancelled:
             # The alarm was closed meanwhile, or its time ran out: then this press is one of its own.
+            self._owed = True
             self._raise_alarm("sos")
 
     # Battery

@@ -77,7 +77,7 @@ async def connect(home: Home, fleet: Fleet, notice: Notice) -> Client:
     """Return a connection with the receiver's credentials; it connects again by itself when it is lost.
 
     Raises:
-        BrokerUnreachable: no answer for five seconds.
+        BrokerUnreachable: nobody listens there, or no answer for five seconds.
         ServiceError: keys missing or readable by others, the broker refuses them, or is another fleet's.
     """
     client = Client()
@@ -95,16 +95,14 @@ async def connect(home: Home, fleet: Fleet, notice: Notice) -> Client:
             error_cb=watch.failed,
         )
     )
-    either: set[asyncio.Future[Any]] = {connecting, watch.refusal}
+    either: set[asyncio.Future[Any]] = {connecting, watch.failure}
     await asyncio.wait(either, timeout=_CONNECT_S, return_when=asyncio.FIRST_COMPLETED)
     if connecting.done() and connecting.exception() is None:
         return client
     connecting.cancel()
     await asyncio.gather(connecting, return_exceptions=True)
     await client.close()
-    if watch.refusal.done():
-        raise watch.refusal.result()
-    raise BrokerUnreachable(f"{watch.where} can't be reached", "Start it with: ansim broker")
+    raise watch.failure.result() if watch.failure.done() else watch.unreachable()
 
 
 class _Watch:
@@ -114,7 +112,10 @@ class _Watch:
         self._client = client
         self._notice = notice
         self.where = where
-        self.refusal: asyncio.Future[ServiceError] = asyncio.get_running_loop().create_future()
+        self.failure: asyncio.Future[ServiceError] = asyncio.get_running_loop().create_future()
+
+    def unreachable(self) -> BrokerUnreachable:
+        return BrokerUnreachable(f"{self.where} can't be reached", "Start it with: ansim broker")
 
     async def lost(self) -> None:
         # It is called when we close the connection ourselves, too.
@@ -125,11 +126,11 @@ class _Watch:
         self._notice(f"reached {self.where} again")
 
     async def failed(self, error: Exception) -> None:
-        refusal = self._refusal(error)
-        if refusal is not None and not self.refusal.done():
-            self.refusal.set_result(refusal)
+        why = self._why(error)
+        if why is not None and not self.failure.done():
+            self.failure.set_result(why)
 
-    def _refusal(self, error: Exception) -> ServiceError | None:
+    def _why(self, error: Exception) -> ServiceError | None:
         if isinstance(error, ssl.SSLCertVerificationError):
             return ServiceError(
                 f"{self.where} is not this fleet's: its certificate is not signed by this home's CA, "
@@ -141,6 +142,9 @@ class _Watch:
                 f"{self.where} refuses the receiver's credentials",
                 "Check that both use the same keys (home's keys folder).",
             )
+        # A connection that breaks may be a refusal whose reason did not arrive: the next try will tell.
+        if isinstance(error, OSError) and not isinstance(error, ssl.SSLError | ConnectionResetError | BrokenPipeError):
+            return self.unreachable()
         return None
 
 

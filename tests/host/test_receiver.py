@@ -404,9 +404,9 @@ def test_closing_an_alarm_tells_its_device(home: Home, broker: Broker, database:
 
 def test_a_receiver_killed_at_random_under_load_loses_nothing(home: Home, broker: Broker) -> None:
     """Devices behave as docs/protocol.md says: an event is sent again until its ack comes."""
-    rounds, each_round, order = 6, 500, random.Random(7)
+    # Fewer than the broker keeps for one device, or all would wait until it gives back what a dead receiver had.
+    rounds, each_round, order = 4, 200, random.Random(7)
     pending: set[int] = set()
-    cut_short = 0
     with connected(home, broker) as device:
         for first in range(0, rounds * each_round, each_round):
             # No one reads its lines, so this also shows that a held terminal holds up nothing.
@@ -416,11 +416,10 @@ def test_a_receiver_killed_at_random_under_load_loses_nothing(home: Home, broker
             pending.update(range(first, first + each_round))
             sender = threading.Thread(target=_send_all, args=(device, range(first, first + each_round)))
             sender.start()
-            _take_acks(device, pending, order.uniform(0.02, 0.2))
+            _take_acks(device, pending, leave=len(pending) - order.randrange(each_round // 2))
             process.kill()
             process.communicate()
             sender.join()
-            cut_short += bool(pending)
         process = start_command("receive", "--json")
         deadline = time.monotonic() + 60
         while pending and time.monotonic() < deadline:
@@ -428,7 +427,6 @@ def test_a_receiver_killed_at_random_under_load_loses_nothing(home: Home, broker
             _send_all(device, sorted(pending)[:200])
         process.kill()
         process.communicate()
-    assert cut_short >= rounds // 2
     assert pending == set()
     assert sorted(row["seq"] for row in rows(home)) == list(range(rounds * each_round))
 
@@ -467,9 +465,9 @@ def _send_all(device: MqttDevice, seqs: Iterable[int]) -> None:
         device.publish_only(wire(seq))
 
 
-def _take_acks(device: MqttDevice, pending: set[int], duration_s: float) -> None:
+def _take_acks(device: MqttDevice, pending: set[int], duration_s: float = 20, leave: int = 0) -> None:
     deadline = time.monotonic() + duration_s
-    while pending and (left_s := deadline - time.monotonic()) > 0:
+    while len(pending) > leave and (left_s := deadline - time.monotonic()) > 0:
         command = device.command(timeout_s=left_s)
         if command is not None:
             pending.discard(command["seq"])

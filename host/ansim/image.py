@@ -126,7 +126,12 @@ def _run_mpy_cross(name: str, source: bytes, arguments: list[str]) -> bytes:
 def write_atomically(path: Path, data: bytes) -> None:
     """Write path so that nobody ever sees a half-written file, however many write it at once."""
     with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-        file.write(data)
+        try:
+            file.write(data)
+            file.flush()
+        except BaseException:
+            Path(file.name).unlink()
+            raise
     Path(file.name).replace(path)
 
 

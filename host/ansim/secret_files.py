@@ -81,10 +81,14 @@ def _write_beside(path: Path, contents: bytes) -> Path:
     try:
         # mkstemp makes it 0600.
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(contents)
-            file.flush()
-            os.fsync(handle)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(contents)
+                file.flush()
+                os.fsync(handle)
+        except BaseException:
+            Path(name).unlink()
+            raise
     except OSError as error:
         raise BadInput(
             f"can't write to {path.parent}: {error.strerror}", "Check its owner and that the disk is not full."

@@ -2,8 +2,10 @@
 
 import base64
 import json
+import resource
 import stat
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from ansim import credentials, nats_jwt, pki, secret_files
 from ansim.credentials import Authority
 from ansim.errors import BadInput, ServiceError
 from ansim.home import Home
+from ansim.image import write_atomically
 
 FILES = {
     "operator.nk",
@@ -181,3 +184,18 @@ def test_creating_a_secret_never_overwrites_one(tmp_path: Path) -> None:
         secret_files.create(tmp_path / "a.nk", b"second")
     assert (tmp_path / "a.nk").read_bytes() == b"first"
     assert [file.name for file in tmp_path.iterdir()] == ["a.nk"]
+
+
+@pytest.mark.parametrize("write", [secret_files.create, secret_files.replace, write_atomically])
+def test_a_file_that_can_not_be_written_whole_leaves_nothing_behind(
+    tmp_path: Path, write: Callable[[Path, bytes], None]
+) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # A file beyond this fails as one on a full disk does.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    try:
+        with pytest.raises((BadInput, OSError)):
+            write(tmp_path / "key", bytes(10_000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(tmp_path.iterdir()) == []

@@ -1,7 +1,9 @@
 """Virtual boards as processes: several at once, found again, gone without a trace."""
 
+import fcntl
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -129,6 +131,17 @@ def test_a_process_that_dies_at_its_start_is_told_with_its_log(
     log = home.virtual / "hall" / "log.txt"
     assert str(log) in caught.value.hint
     assert "PYTHONHASHSEED" in log.read_text()
+
+
+def test_a_folder_whose_files_are_damaged_is_not_taken_for_a_running_board(
+    start_virtual_board: Start, home: Home
+) -> None:
+    hall = start_virtual_board("hall")
+    shutil.copytree(hall.folder, home.virtual / "attic")
+    (home.virtual / "attic" / "lock").write_text("nonsense")
+    with (home.virtual / "attic" / "lock").open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert running_boards(home) == [hall]
 
 
 @pytest.mark.parametrize("name", ["", "../x", "A", "a" * 25, "-x", "a b"])

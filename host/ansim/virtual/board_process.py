@@ -92,6 +92,8 @@ class _Process:
         await asyncio.wait((asyncio.ensure_future(ended.wait()), serving), return_when=asyncio.FIRST_COMPLETED)
         self._folder.running.unlink(missing_ok=True)
         server.close()
+        if serving.done():
+            serving.result()  # it serves for ever, so this raises what went wrong, for the log
         serving.cancel()
         logging.info("ended")
 
@@ -112,7 +114,7 @@ def lasting_mac(path: Path) -> bytes:
         BadInput: the file does not hold a MAC.
     """
     if not path.exists():
-        path.write_text((_MAC_PREFIX + secrets.token_bytes(5)).hex(":"))
+        secret_files.replace(path, (_MAC_PREFIX + secrets.token_bytes(5)).hex(":").encode())
     try:
         mac = bytes.fromhex(path.read_text().strip().replace(":", ""))
     except ValueError:

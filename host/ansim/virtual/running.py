@@ -240,7 +240,8 @@ def _holder(folder: BoardFolder) -> int | None:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except OSError:
             lock.seek(0)
-            return int(lock.read() or 0)
+            pid = lock.read(20).strip()
+            return int(pid) if pid.isdecimal() else 0
     return None
 
 

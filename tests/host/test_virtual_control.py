@@ -42,26 +42,24 @@ def test_the_token_is_for_its_owner_only(virtual_board: VirtualBoard) -> None:
     assert virtual_board.control.token not in virtual_board.log_file.read_text()
 
 
-@pytest.mark.parametrize(
-    ("request_line", "complaint"),
-    [
-        (b'{"cmd":"press","hold_ms":0}', "hold_ms must be a whole number from 1 to 600000"),
-        (b'{"cmd":"press","hold_ms":true}', "hold_ms must be a whole number"),
-        (b'{"cmd":"battery","mv":"full"}', "mv must be a whole number"),
-        (b'{"cmd":"wifi","on":1}', "on must be true or false"),
-        (b'{"cmd":"network","ssid":"","passphrase":"x"}', "ssid must be a text of 1 to 32 bytes"),
-        (b'{"cmd":"explode"}', "unknown command 'explode'"),
-        (b'{"cmd":["status"]}', "unknown command"),
-        (b"not json", "unknown command"),
-        (b"[" * 2000, "unknown command"),
-    ],
-)
-def test_a_wrong_request_is_answered_and_the_next_one_served(
-    virtual_board: VirtualBoard, request_line: bytes, complaint: str
-) -> None:
-    _, refused, status = converse(virtual_board, hello(virtual_board), request_line, b'{"cmd":"status"}')
-    assert not refused["ok"]
-    assert complaint in refused["error"]
+WRONG_REQUESTS = {
+    b'{"cmd":"press","hold_ms":0}': "hold_ms must be a whole number from 1 to 600000",
+    b'{"cmd":"press","hold_ms":true}': "hold_ms must be a whole number",
+    b'{"cmd":"battery","mv":"full"}': "mv must be a whole number",
+    b'{"cmd":"wifi","on":1}': "on must be true or false",
+    b'{"cmd":"network","ssid":"","passphrase":"x"}': "ssid must be a text of 1 to 32 bytes",
+    b'{"cmd":"explode"}': "unknown command 'explode'",
+    b'{"cmd":["status"]}': "unknown command",
+    b"not json": "unknown command",
+    b"[" * 2000: "unknown command",
+}
+
+
+def test_each_wrong_request_is_answered_and_the_next_one_served(virtual_board: VirtualBoard) -> None:
+    _, *refused, status = converse(virtual_board, hello(virtual_board), *WRONG_REQUESTS, b'{"cmd":"status"}')
+    for answer, (request, complaint) in zip(refused, WRONG_REQUESTS.items(), strict=True):
+        assert not answer["ok"], request
+        assert complaint in answer["error"]
     assert status["result"]["state"] == "running"
 
 

@@ -4,15 +4,25 @@ import importlib
 import json
 import pkgutil
 import sys
+import traceback
 from collections.abc import Sequence
+from typing import NoReturn
 
 import click
-from rich.console import Console
-from rich.text import Text
 
 import ansim.commands
-from ansim.errors import EXIT_FAILED, AnsimError
+from ansim.errors import AnsimError, BadInput
+from ansim.terminal import say
 from ansim_fw.version import VERSION
+
+# As shells say it of a program that Ctrl-C ended.
+EXIT_INTERRUPTED = 130
+
+
+class Interrupted(AnsimError):
+    """A person ended it with Ctrl-C."""
+
+    exit_code = EXIT_INTERRUPTED
 
 
 class CommandFolder(click.Group):
@@ -38,36 +48,53 @@ def cli(debug: bool) -> None:
 
     \b
     Exit codes: 0 done, 1 failed, 2 bad input, 3 serial port, 4 device,
-    5 registry, broker or receiver.
+    5 registry, broker or receiver, 130 interrupted.
     """
 
 
 def show_error(error: AnsimError, as_json: bool) -> None:
-    """Print error to stderr, for a person or (as_json) for a machine."""
+    """Print error: to stderr for a person, or (as_json) to stdout for a machine."""
     if as_json:
         click.echo(json.dumps({"ok": False, "error": error.message, "hint": error.hint, "exit_code": error.exit_code}))
         return
-    console = Console(stderr=True, highlight=False)
-    console.print(Text("Error: ", style="bold red").append(error.message, style="not bold default"))
+    say("Error:", "bold red", f" {error.message}", err=True)
     if error.hint:
-        console.print(Text("Next:  ", style="bold").append(error.hint, style="not bold"))
+        say("Next:", "bold", f" {error.hint}", err=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        cli.main(args=given, prog_name="ansim", standalone_mode=True)
-    except AnsimError as error:
-        if "--debug" in given:
-            raise
-        show_error(error, as_json="--json" in given)
-        sys.exit(error.exit_code)
+        code = cli.main(args=given, prog_name="ansim", standalone_mode=False)
+    except click.UsageError as error:
+        if "--json" not in given:
+            error.show()
+            sys.exit(error.exit_code)
+        _fail(_misused(error), given)
+    except click.Abort:
+        _fail(Interrupted("interrupted", "It is safe to run it again."), given)
     except Exception as error:
-        if "--debug" in given:
-            raise
-        # Only its kind: the text of an error that nobody foresaw may hold a secret.
-        hint = "Run it again with --debug and report what it says."
-        unforeseen = AnsimError(f"unexpected {type(error).__name__}", hint)
-        show_error(unforeseen, as_json="--json" in given)
-        sys.exit(EXIT_FAILED)
+        _fail(error if isinstance(error, AnsimError) else _unforeseen(error), given)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(error: AnsimError, given: Sequence[str]) -> NoReturn:
+    """Show error and exit with its code; called while the exception that led to it is handled."""
+    if "--debug" in given:
+        traceback.print_exc()
+    show_error(error, as_json="--json" in given)
+    sys.exit(error.exit_code)
+
+
+def _misused(error: click.UsageError) -> AnsimError:
+    command = error.ctx.command_path if error.ctx else "ansim"
+    return BadInput(error.format_message(), f"See: {command} --help")
+
+
+def _unforeseen(error: Exception) -> AnsimError:
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        hint = "Check who owns it, and that the disk is not full."
+        return AnsimError(f"can't use {error.filename}: {error.strerror}", hint)
+    # Only its kind: the text of an error that nobody foresaw may hold a secret.
+    return AnsimError(f"unexpected {type(error).__name__}", "Run it as ansim --debug ... and report what it says.")

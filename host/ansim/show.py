@@ -15,6 +15,7 @@ from ansim.boards import board_names
 from ansim.client import Console
 from ansim.home import Home
 from ansim.serial_link import AUTO, PORT_HELP, open_port
+from ansim.terminal import say
 
 port_option = click.option("--port", "-p", default=AUTO, show_default=True, help=PORT_HELP)
 board_option = click.option("--board", "-b", required=True, help=f"One of: {', '.join(board_names())}.")
@@ -61,14 +62,14 @@ def verdict(what: str, as_json: bool) -> Iterator[None]:
     """Print FAIL for a person when what is tried inside fails; the error itself is printed by the caller of all."""
     try:
         yield
-    except Exception:
+    except (Exception, KeyboardInterrupt):
         if not as_json:
-            Terminal(stderr=True, highlight=False).print(Text("FAIL  ", style="bold red").append(what, style="none"))
+            say("FAIL", "bold red", what, err=True)
         raise
 
 
 def passed(text: str) -> None:
-    Terminal(highlight=False).print(Text("PASS  ", style="bold green").append(text, style="none"))
+    say("PASS", "bold green", text)
 
 
 def show_facts(facts: dict[str, Any], as_json: bool) -> None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from esptool import ESPLoader
+
 from ansim.boards import Board, load_board
 from ansim.client import Console
 from ansim.errors import AnsimError, BadInput, DeviceError
@@ -14,7 +16,7 @@ from ansim.home import Home
 from ansim.image import build_firmware, filesystem_image
 from ansim.micropython_source import image_for
 from ansim.provisioning import Provisioner, Wishes
-from ansim.serial_link import open_port
+from ansim.serial_link import CONSOLE_BAUD, find_port, open_port
 from ansim.waiting_events import waiting_events
 
 START_S = 30.0
@@ -112,23 +114,46 @@ def _write(
 ) -> Outcome:
     with open_port(job.port, job.home) as link:
         console = Console(link, job.port)
-        check = _JournalCheck(job, board)
+        journal = _JournalCheck(job, board)
+        inspect = journal if parts else _FirmwareCheck(job, board)
         identity: PartsForMac = (lambda mac: [provisioner.part(mac)]) if provisioner else (lambda _: [])
         flasher = Flasher(link, job.port, board, on_progress)
         try:
-            report = flasher.run(parts, identity, check if parts else lambda _: None, job.baud)
+            report = flasher.run(parts, identity, inspect, job.baud)
             on_progress("starting", 0, 1)
-            info = _started(console, record.expected | _expected_identity(provisioner))
-        except AnsimError as error:
+            info = _started(console, find_port(job.port, job.home), record.expected | _expected_identity(provisioner))
+        except BaseException as error:
+            # Ctrl-C, too: the history says that this device is half done.
             if provisioner:
-                provisioner.record(record.action, "failed", {**record.details, "error": error.message})
+                provisioner.record(record.action, "failed", {**record.details, "error": _reason(error)})
             raise
     device = ""
     if provisioner and provisioner.identity:
         provisioner.confirm()
         provisioner.record(record.action, "passed", {**record.details, **vars(report)})
         device = provisioner.identity.device
-    return Outcome(device, report, info, str(record.details.get("micropython", "")), check.discarded)
+    return Outcome(device, report, info, str(record.details.get("micropython", "")), journal.discarded)
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    return error.message if isinstance(error, AnsimError) else type(error).__name__
+
+
+class _FirmwareCheck:
+    """Stops a provisioning of a device that has nothing to run."""
+
+    def __init__(self, job: Job, board: Board) -> None:
+        self._job = job
+        self._app = board.partitions.factory
+
+    def __call__(self, read_flash: Callable[[int, int], bytes]) -> None:
+        if read_flash(self._app.offset, 1) != bytes([ESPLoader.ESP_IMAGE_MAGIC]):
+            raise BadInput(
+                f"the device on {self._job.port} has no firmware yet",
+                f"This gives it firmware and identity: ansim flash --port {self._job.port} --board {self._job.board}",
+            )
 
 
 class _JournalCheck:
@@ -145,7 +170,8 @@ class _JournalCheck:
             raise BadInput(
                 f"the device on {self._job.port} holds {waiting} events that no receiver has acknowledged;"
                 " flashing would lose them",
-                "Let it reach its receiver first, or give --discard-pending if they may be lost.",
+                "Let it reach its receiver first (if it has no identity: ansim provision);"
+                " or give --discard-pending if they may be lost.",
             )
         self.discarded = waiting
 
@@ -165,8 +191,8 @@ def _expected_identity(provisioner: Provisioner | None) -> dict[str, str]:
     return {"device": provisioner.identity.device} if provisioner and provisioner.identity else {}
 
 
-def _started(console: Console, expected: dict[str, str]) -> dict[str, Any]:
-    """Wait until the device answers, and check that it is what was written.
+def _started(console: Console, where: str, expected: dict[str, str]) -> dict[str, Any]:
+    """Wait until the device answers, and check that it is what was written; where is what pyserial calls its port.
 
     Raises:
         DeviceError: it does not answer, or is something else.
@@ -176,7 +202,7 @@ def _started(console: Console, expected: dict[str, str]) -> dict[str, Any]:
     except DeviceError as error:
         raise DeviceError(
             f"the device on {console.name} was written and checked, but does not start ({START_S:g} s)",
-            f"See what it says after a reset: mpremote connect {console.name} resume repl",
+            f"Read what it says when you press RESET: pyserial-miniterm {where} {CONSOLE_BAUD}",
         ) from error
     for key, value in expected.items():
         if info.get(key) != value:

@@ -70,7 +70,11 @@ class Fleet:
             found = tomllib.loads(text)
         except FileNotFoundError as error:
             raise BadInput(f"{home.fleet_file} does not exist", "Make it first: ansim init") from error
-        except (OSError, ValueError) as error:
+        except OSError as error:
+            raise BadInput(
+                f"can't read {home.fleet_file}: {error.strerror}", "Check who owns it, and ANSIM_HOME."
+            ) from error
+        except ValueError as error:
             raise BadInput(
                 f"can't read {home.fleet_file}: {error}", "Correct it, or remove it and run: ansim init"
             ) from error

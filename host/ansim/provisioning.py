@@ -1,6 +1,5 @@
 """Giving a device its identity: MAC, registry, credentials, and the part of flash that holds them."""
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -10,14 +9,13 @@ import click
 from ansim.boards import Board
 from ansim.credentials import Authority
 from ansim.errors import BadInput
-from ansim.flasher import Part
+from ansim.flasher import FLASH_BAUD, Part
 from ansim.fleet import Fleet, WifiNetwork
 from ansim.home import Home
 from ansim.nats_jwt import public_part
-from ansim.nvs import Settings, check_wifi, nvs_image
-from ansim.registry import ROLES, Identity, Registry
-
-WIFI_VARIABLE = "ANSIM_WIFI_PASSPHRASE"
+from ansim.nvs import Settings, nvs_image
+from ansim.passphrase import WIFI_HELP, ask_network
+from ansim.registry import ROLES, Identity, Registry, checked_name
 
 
 @dataclass(frozen=True)
@@ -33,17 +31,9 @@ class Wishes:
         return self != Wishes()
 
 
-def ask_network(ssid: str) -> WifiNetwork:
-    """The Wi-Fi network called ssid, with its passphrase from the environment or asked for: never from argv.
-
-    Raises:
-        BadInput: name or passphrase is not legal.
-    """
-    passphrase = os.environ.get(WIFI_VARIABLE)
-    if passphrase is None:
-        passphrase = str(click.prompt(f"Passphrase of {ssid} (empty: an open network)", "", hide_input=True, err=True))
-    check_wifi(ssid, passphrase)
-    return WifiNetwork(ssid, passphrase)
+def wished_network(ssid: str | None) -> WifiNetwork | None:
+    """The network that --wifi-ssid names, with its passphrase; None without the option."""
+    return None if ssid is None else ask_network(ssid)
 
 
 _OPTIONS = (
@@ -52,13 +42,20 @@ _OPTIONS = (
     click.option(
         "--wifi-ssid",
         metavar="NAME",
-        help=f"A Wi-Fi network of this device's own; asks for its passphrase, or takes it from {WIFI_VARIABLE}.",
+        help=f"A Wi-Fi network of this device's own; {WIFI_HELP}.",
+    ),
+    click.option(
+        "--baud",
+        type=click.IntRange(9600, 3_000_000),
+        default=FLASH_BAUD,
+        show_default=True,
+        help="Speed of the serial line while flashing.",
     ),
 )
 
 
-def identity_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that say what a device's identity shall be."""
+def device_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of all commands that give a device its identity."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
@@ -68,7 +65,7 @@ class Provisioner:
     """Issues identities to devices on one board; use it as a context manager, for it keeps the registry open.
 
     Raises:
-        BadInput: ``ansim init`` has not been run, or something in its settings is not legal.
+        BadInput: ``ansim init`` has not been run, or something in its settings or the wishes is not legal.
         ServiceError: the keys or the registry can't be used.
     """
 
@@ -78,8 +75,15 @@ class Provisioner:
         self._fleet = Fleet.load(home)
         if self._fleet.port == 0:
             raise BadInput("the broker has no port yet", "Start it once: ansim broker. Then run this again.")
+        if wishes.site is not None:
+            checked_name("site", wishes.site)
         if wishes.network:
             self._fleet = self._fleet.with_network(wishes.network)
+        if not self._fleet.wifi:
+            raise BadInput(
+                "the device would have no Wi-Fi network to send an alarm over",
+                "Name one for this device: --wifi-ssid NAME, or one for the fleet: ansim init --wifi-ssid NAME",
+            )
         self._authority = Authority.load(home)
         self._registry = Registry.open(home.database_url)
         self.identity: Identity | None = None

@@ -27,9 +27,11 @@ def find_port(port: str, home: Home) -> str:
     """Turn what a person calls a port into what pyserial opens.
 
     Raises:
-        BadInput: no such virtual board is running.
+        BadInput: no such virtual board is running, or port is empty.
         PortError: ``auto`` finds none or several.
     """
+    if not port:
+        raise BadInput("--port has no value", PORT_HELP)
     if port == AUTO:
         return _only_port()
     if port == VIRTUAL or port.startswith(f"{VIRTUAL}:"):
@@ -84,13 +86,17 @@ def _why_not(port: str, where: str, error: Exception, home: Home) -> PortError:
         return PortError(f"you may not open {port}", hint)
     if number in (errno.EBUSY, errno.EAGAIN) or any(board.url == where for board in running_boards(home)):
         return PortError(f"{port} is busy: another program has it open", "Close that program and run it again.")
+    if number == errno.ENOTTY:
+        return PortError(f"{port} is no serial port", _what_there_is(home))
     if number == errno.ECONNREFUSED:
         return PortError(f"nothing listens at {port}, or another program uses it", _what_there_is(home))
-    return PortError(f"can't open {port}: {_first_line(error)}", _what_there_is(home))
+    return PortError(f"can't open {port}: {_reason(error)}", _what_there_is(home))
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+def _reason(error: Exception) -> str:
+    """The system's own words, where pyserial has wrapped them; else the first line of what pyserial says."""
+    system = getattr(error.__context__, "strerror", None)
+    return str(system or next(iter(str(error).splitlines()), type(error).__name__))
 
 
 def _what_there_is(home: Home) -> str:

@@ -25,7 +25,7 @@ from ansim.receiver_table import alarm_table
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @click.pass_context
 def command(context: click.Context, open_only: bool, as_json: bool) -> None:
-    """List alarms, newest first; or close one with: ansim alarms handle.
+    """List alarms, newest first; ansim alarms handle closes one.
 
     \b
     Examples:
@@ -40,7 +40,7 @@ def command(context: click.Context, open_only: bool, as_json: bool) -> None:
         for each in found:
             click.echo(json.dumps(_as_dict(each)))
     else:
-        Console().print(alarm_table(found))
+        Console().print(alarm_table(found) if found else "No open alarm." if open_only else "No alarm yet.")
 
 
 @command.command()

@@ -12,7 +12,9 @@ from ansim.show import json_option, show_facts
 @click.argument("name", required=False)
 @json_option
 def command(name: str | None, as_json: bool) -> None:
-    """List the boards, or check the board NAME and show what its firmware is given.
+    """List the boards, or check the board NAME.
+
+    Of a board NAME it shows what its firmware is given.
 
     \b
     Examples:

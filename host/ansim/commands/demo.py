@@ -10,6 +10,7 @@ import click
 
 from ansim import demo
 from ansim.demo import Timeline
+from ansim.errors import BadInput
 from ansim.show import json_option, passed, progress, verdict
 
 
@@ -17,8 +18,9 @@ from ansim.show import json_option, passed, progress, verdict
 @click.option("--keep", type=click.Path(path_type=Path), help="Keep everything it makes in this new folder.")
 @json_option
 def command(keep: Path | None, as_json: bool) -> None:
-    """Flash and provision a virtual board, press its button, and follow the alarm to the acknowledgement.
+    """Follow one alarm the whole way, on a virtual board.
 
+    Flashes and provisions it, presses its button, and waits for the acknowledgement.
     Uses nothing of this station's and leaves nothing behind. Exit code 0 only if the acknowledgement came back to
     the device.
 
@@ -39,11 +41,20 @@ def command(keep: Path | None, as_json: bool) -> None:
 @contextlib.contextmanager
 def _folder(keep: Path | None) -> Iterator[Path]:
     if keep is not None:
-        keep.mkdir(mode=0o700, parents=True)
+        _make(keep)
         yield keep.absolute()
     else:
         with tempfile.TemporaryDirectory(prefix="ansim-") as name:
             yield Path(name)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True)
+    except OSError as error:
+        raise BadInput(
+            f"can't make {folder}: {error.strerror}", "--keep takes a folder that is not there yet."
+        ) from error
 
 
 def _show(timeline: Timeline) -> None:

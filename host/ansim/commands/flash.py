@@ -7,9 +7,8 @@ import click
 
 from ansim import flash_job
 from ansim.flash_job import Job, Outcome
-from ansim.flasher import FLASH_BAUD
 from ansim.home import Home
-from ansim.provisioning import Wishes, ask_network, identity_options
+from ansim.provisioning import Wishes, device_options, wished_network
 from ansim.show import board_option, json_option, passed, port_option, progress, verdict
 
 
@@ -17,8 +16,7 @@ from ansim.show import board_option, json_option, passed, port_option, progress,
 @port_option
 @board_option
 @click.option("--micropython", type=click.Path(path_type=Path), help="MicroPython's .bin file; fetched if left out.")
-@identity_options
-@click.option("--baud", default=FLASH_BAUD, show_default=True, help="Speed of the serial line while flashing.")
+@device_options
 @click.option("--discard-pending", is_flag=True, help="Flash even if events that nobody acknowledged are lost.")
 @json_option
 def command(
@@ -43,9 +41,9 @@ def command(
       ansim flash -p virtual -b virtual --json
       ansim flash -b esp32_devkit --micropython ESP32_GENERIC-20240602-v1.23.0.bin
     """
-    wishes = Wishes(site, role, ask_network(wifi_ssid) if wifi_ssid else None)
+    wishes = Wishes(site, role, wished_network(wifi_ssid))
     job = Job(Home.default(), port, board, wishes, baud, micropython, discard_pending)
-    with verdict(f"{board} on {port} is not ready for use", as_json), progress(as_json) as on_progress:
+    with verdict(f"the {board} on {port} is not ready for use", as_json), progress(as_json) as on_progress:
         outcome = flash_job.flash(job, on_progress)
     if as_json:
         click.echo(json.dumps(outcome.as_dict()))

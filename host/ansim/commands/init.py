@@ -1,18 +1,19 @@
 """``ansim init``: the keys and the settings of a fleet."""
 
 import json
-import os
 import sys
 from dataclasses import replace
 
 import click
 
 from ansim import credentials
-from ansim.fleet import Fleet, WifiNetwork, parse_address
+from ansim.fleet import Fleet, parse_address
 from ansim.home import Home
+from ansim.passphrase import WIFI_HELP, ask_network
 
-WIFI_VARIABLE = "ANSIM_WIFI_PASSPHRASE"
 DEFAULT_SITE = "home"
+# Others were signed with them, so a new one would not be the same (docs/security.md).
+_NOT_MADE_ANEW = ("operator.nk", "system.nk", "account.nk", "ca.key")
 
 
 @click.command()
@@ -21,7 +22,7 @@ DEFAULT_SITE = "home"
 @click.option(
     "--wifi-ssid",
     metavar="NAME",
-    help=f"Add a Wi-Fi network; asks for its passphrase, or takes it from {WIFI_VARIABLE}.",
+    help=f"Add a Wi-Fi network; {WIFI_HELP}.",
 )
 @click.option("--yes", is_flag=True, help="Ask nothing; take what is not given from the defaults.")
 @click.option("--json", "as_json", is_flag=True, help="Ask nothing; print one JSON object.")
@@ -36,8 +37,8 @@ def command(site: str | None, broker: str | None, wifi_ssid: str | None, yes: bo
     home = Home.default()
     asks = sys.stdin.isatty() and not (yes or as_json)
     fleet = _fleet(home, site, broker, asks)
-    if wifi_ssid:
-        fleet = fleet.with_network(WifiNetwork(wifi_ssid, _passphrase(wifi_ssid)))
+    if wifi_ssid is not None:
+        fleet = fleet.with_network(ask_network(wifi_ssid))
         fleet.save_wifi(home)
     result = credentials.make(home, fleet.host)
     fleet.save(home)
@@ -53,26 +54,17 @@ def _fleet(home: Home, site: str | None, broker: str | None, asks: bool) -> Flee
         if asks:
             site = site or click.prompt("Site", default=DEFAULT_SITE)
             broker = broker or click.prompt("Broker, as devices reach it", default=f"{fleet.host}:{fleet.port}")
-    if site:
+    if site is not None:
         fleet = replace(fleet, site=site)
-    if broker:
+    if broker is not None:
         host, port = parse_address(broker)
         fleet = replace(fleet, host=host, port=port)
     return fleet
 
 
-def _passphrase(ssid: str) -> str:
-    given = os.environ.get(WIFI_VARIABLE)
-    if given is not None:
-        return given
-    entered: str = click.prompt(
-        f"Passphrase of {ssid} (empty: an open network)", default="", hide_input=True, show_default=False
-    )
-    return entered
-
-
 def _show(home: Home, fleet: Fleet, result: credentials.Made, as_json: bool) -> None:
     networks = [each.ssid for each in fleet.wifi]
+    absent = [name for name in _NOT_MADE_ANEW if not (home.keys / name).exists()]
     if as_json:
         click.echo(
             json.dumps(
@@ -84,6 +76,7 @@ def _show(home: Home, fleet: Fleet, result: credentials.Made, as_json: bool) -> 
                     "wifi": networks,
                     "made": result.made,
                     "kept": result.kept,
+                    "absent": absent,
                 }
             )
         )
@@ -93,5 +86,7 @@ def _show(home: Home, fleet: Fleet, result: credentials.Made, as_json: bool) -> 
     click.echo(f"Broker    {fleet.host}:{fleet.port}")
     click.echo(f"Wi-Fi     {', '.join(networks) or 'none yet: ansim init --wifi-ssid NAME'}")
     click.echo(f"Keys      {len(result.made)} files made, {len(result.kept)} kept as they were")
+    if absent:
+        click.echo(f"Absent    {', '.join(absent)}: not made anew; put your copy back to use it")
     if "operator.nk" in result.made:
         click.echo("Keep a copy of the keys folder in a safe place: without it no device can be provisioned again.")

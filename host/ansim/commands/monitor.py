@@ -1,5 +1,6 @@
 """``ansim monitor``: what a device says, as it says it."""
 
+import contextlib
 import json
 from typing import Any
 
@@ -19,7 +20,7 @@ def command(port: str, as_json: bool) -> None:
       ansim monitor
       ansim monitor -p virtual --json | jq .event
     """
-    with console_of(port) as console:
+    with contextlib.suppress(KeyboardInterrupt), console_of(port) as console:
         for told in console.announcements():
             click.echo(json.dumps(told) if as_json else _line(told))
 

@@ -32,7 +32,9 @@ _LAST_LINES_S = 2
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each new event.")
 def command(as_json: bool) -> None:
-    """Receive events until Ctrl-C: a live table on a terminal, a line for each event elsewhere.
+    """Receive, keep and acknowledge events until Ctrl-C.
+
+    Shows a live table on a terminal, a line for each event elsewhere.
 
     \b
     Examples:

@@ -6,9 +6,10 @@ import json
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from ansim.home import Home
-from ansim.registry import Registry
+from ansim.registry import Entry, Identity, Registry
 
 
 @click.group()
@@ -32,10 +33,20 @@ def list_devices(as_json: bool) -> None:
         for identity in found:
             click.echo(json.dumps(dataclasses.asdict(identity)))
         return
-    table = Table("device", "MAC", "board", "site", "role", "provisioned", title=f"{len(found)} devices")
+    Console().print(_table(found) if found else "No devices yet: ansim flash enrols the first one.")
+
+
+def _table(found: list[Identity]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for name in ("device", "MAC"):
+        table.add_column(name, no_wrap=True)
+    for name in ("board", "site", "role", "provisioned"):
+        table.add_column(name, overflow="fold")
     for each in found:
-        table.add_row(each.device, each.mac, each.board, each.site, each.role, f"{each.generation} times")
-    Console().print(table)
+        values = (each.device, each.mac, each.board, each.site, each.role, str(each.generation))
+        # As text, or ":ab:" in a MAC would become an emoji.
+        table.add_row(*map(Text, values))
+    return table
 
 
 @command.command("show")
@@ -53,4 +64,8 @@ def show_device(device: str, as_json: bool) -> None:
         return
     click.echo(f"{identity.device}  {identity.mac}  {identity.board}  {identity.site}  {identity.role}")
     for entry in entries:
-        click.echo(f"  {entry.at:%Y-%m-%d %H:%M:%S} UTC  {entry.action:<12} {entry.result:<8} {dict(entry.details)}")
+        click.echo(f"  {entry.at:%Y-%m-%d %H:%M:%S} UTC  {entry.action:<12} {entry.result:<8} {_details(entry)}")
+
+
+def _details(entry: Entry) -> str:
+    return " ".join(f"{name}={value}" for name, value in entry.details.items())

@@ -12,12 +12,24 @@ from ansim.show import console_of, json_option, passed, port_option, verdict
 # The Wi-Fi and TLS phases wait for the network.
 SELFTEST_S = 60.0
 
+_NEXT = {
+    "identity": "No identity: ansim provision.",
+    "button_up": "The button is held or stuck.",
+    "storage": "Its flash does not keep what is written: replace it.",
+    "battery": "Charge or replace the battery.",
+    "heap": "Too little memory is free: flash it again.",
+    "wifi": "No Wi-Fi: is its network in reach, and the passphrase right?",
+    "link": "No broker: ansim info tells why (link_fault).",
+}
+
 
 @click.command()
 @port_option
 @json_option
 def command(port: str, as_json: bool) -> None:
-    """Let a device test its parts, its storage and its link; exit code 4 if one of them fails.
+    """Let a device test its parts, storage and link.
+
+    Exit code 4 if one of them fails.
 
     \b
     Examples:
@@ -32,7 +44,9 @@ def command(port: str, as_json: bool) -> None:
             sys.exit(0 if result.get("passed") is True else EXIT_DEVICE)
         _show_phases(result)
         if result.get("passed") is not True:
-            raise DeviceError(f"the device on {port} failed its self-test: {_failed(result)}", "See docs/flashing.md.")
+            failed = _failed(result)
+            message = f"the device on {port} failed its self-test: {', '.join(failed)}"
+            raise DeviceError(message, " ".join(_NEXT[name] for name in failed if name in _NEXT))
     passed(f"self-test of the device on {port}")
 
 
@@ -47,5 +61,5 @@ def _show_phases(result: dict[str, Any]) -> None:
         click.echo(f"{outcome}  {phase.get('name', '?'):<12} {phase.get('value', '')}")
 
 
-def _failed(result: dict[str, Any]) -> str:
-    return ", ".join(str(phase.get("name")) for phase in _phases(result) if phase.get("passed") is not True)
+def _failed(result: dict[str, Any]) -> list[str]:
+    return [str(phase.get("name")) for phase in _phases(result) if phase.get("passed") is not True]

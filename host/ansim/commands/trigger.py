@@ -15,7 +15,9 @@ from ansim.show import console_of, json_option, passed, port_option, verdict
 @click.option("--wait", "wait_s", type=click.FloatRange(0, 3600), help="Wait this many seconds for the receiver's ack.")
 @json_option
 def command(port: str, wait_s: float | None, as_json: bool) -> None:
-    """Raise a test alarm on a device; with --wait, exit code 4 unless a receiver acknowledges it in time.
+    """Raise a test alarm on a device.
+
+    With --wait, exit code 4 unless a receiver acknowledges it in time.
 
     \b
     Examples:

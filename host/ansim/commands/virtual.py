@@ -1,7 +1,7 @@
 """``ansim virtual``: boards without hardware."""
 
+import contextlib
 import json
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +12,9 @@ from rich.table import Table
 
 from ansim.boards import board_names
 from ansim.errors import BadInput
+from ansim.fleet import WifiNetwork
 from ansim.home import Home
+from ansim.passphrase import ask_network
 from ansim.virtual import (
     DEFAULT_NAME,
     VirtualBoard,
@@ -21,8 +23,6 @@ from ansim.virtual import (
     start_board,
     stop_board,
 )
-
-_OPEN_NETWORK = ""
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for a program.")
 name_argument = click.argument("name", required=False)
@@ -51,8 +51,9 @@ def _about(board: VirtualBoard) -> dict[str, Any]:
 
 @click.group("virtual")
 def command() -> None:
-    """Boards without hardware: their serial port, flash, radio, button and battery.
+    """Boards without hardware.
 
+    Each has a serial port, flash, radio, button and battery.
     NAME can be left out while only one board is running.
 
     \b
@@ -160,9 +161,10 @@ def wifi_off(name: str | None, as_json: bool) -> None:
 @click.option("--open", "is_open", is_flag=True, help="A network without a passphrase.")
 @json_option
 def wifi_network(ssid: str, name: str | None, is_open: bool, as_json: bool) -> None:
-    """Set the network in reach; its passphrase is asked for, or read from a pipe."""
-    passphrase = _OPEN_NETWORK if is_open else _read_passphrase()
-    _apply(name, lambda board: board.control.network(ssid, passphrase), f"network {ssid} in reach", as_json)
+    """Set the network in reach; its passphrase is asked for, or taken from ANSIM_WIFI_PASSPHRASE or a pipe."""
+    network = WifiNetwork(ssid, "") if is_open else ask_network(ssid)
+    what = f"network {ssid} in reach"
+    _apply(name, lambda board: board.control.network(network.ssid, network.passphrase), what, as_json)
 
 
 @wifi.command("rssi", context_settings={"ignore_unknown_options": True})
@@ -205,19 +207,12 @@ def power(switch: str, name: str | None, as_json: bool) -> None:
 @json_option
 def watch(name: str | None, as_json: bool) -> None:
     """Print what a board does as it does it, until Ctrl-C."""
-    with find_board(Home.default(), name).control.watch() as events:
+    board = find_board(Home.default(), name)
+    with contextlib.suppress(KeyboardInterrupt), board.control.watch() as events:
         for seen in events:
             text = " ".join(f"{key}={value}" for key, value in seen.details.items())
             data = {"ms": seen.ms, "event": seen.event, **seen.details}
             _print(data, f"{seen.ms / 1000:.3f} {seen.event} {text}", as_json)
-
-
-def _read_passphrase() -> str:
-    """Ask for it, or take it from a pipe; on the command line everybody could read it."""
-    if not sys.stdin.isatty():
-        return sys.stdin.readline().rstrip("\r\n")
-    passphrase: str = click.prompt("Passphrase", hide_input=True, err=True)
-    return passphrase
 
 
 def _apply(name: str | None, act: Callable[[VirtualBoard], None], what: str, as_json: bool) -> None:

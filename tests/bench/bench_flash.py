@@ -1,11 +1,12 @@
 """One board flashed and provisioned over a line paced to its baud rate, against the usual way with the usual tools."""
 
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+from quick_tools import tool_command
 
 from ansim import flash_job
 from ansim.boards import load_board
@@ -83,7 +84,8 @@ def run_usual_tools(port: str, image: Path, offset: int, files: Path) -> None:
 
 
 def tool(module: str, *arguments: str) -> None:
-    subprocess.run([sys.executable, "-m", module, *arguments], capture_output=True, timeout=300, check=True)
+    # Over the same port as ours: pyserial's own RFC 2217, which no USB port has, would cost them many seconds more.
+    subprocess.run(tool_command(module, *arguments), capture_output=True, timeout=300, check=True)
 
 
 def timed(work: Callable[[], object]) -> tuple[float, object]:

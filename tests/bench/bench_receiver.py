@@ -11,14 +11,13 @@ import tempfile
 import time
 from pathlib import Path
 
+from mqtt_device import MqttDevice, identity, make_home, trusting
+
 from ansim.broker import Broker
 from ansim.credentials import Authority
 from ansim.event_stream import WAITING_PER_DEVICE
 from ansim.home import Home
 from figure import Figure
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "host"))
-from mqtt_device import MqttDevice, identity, make_home, trusting  # noqa: E402 - found only now
 
 # 100,000 devices that are all back at once after an outage, each with one event, heard within a minute.
 LEAST_EVENTS_PER_S = 1700

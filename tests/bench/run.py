@@ -15,7 +15,7 @@ from rich.table import Table
 from figure import Figure
 
 HERE = Path(__file__).parent
-sys.path.append(str(HERE.parent / "hil"))
+sys.path += [str(HERE.parent / folder) for folder in ("hil", "host")]
 
 
 def chosen(names: list[str]) -> list[str]:

@@ -13,7 +13,7 @@ from ansim.client import Console
 from ansim.errors import AnsimError, BadInput, DeviceError
 from ansim.flasher import FLASH_BAUD, Flasher, FlashReport, Part, PartsForMac, Progress
 from ansim.home import Home
-from ansim.image import build_firmware, filesystem_image
+from ansim.image import Firmware, build_firmware, filesystem_image
 from ansim.micropython_source import image_for
 from ansim.provisioning import Provisioner, Wishes
 from ansim.serial_link import CONSOLE_BAUD, find_port, open_port
@@ -67,13 +67,26 @@ def flash(job: Job, on_progress: Progress) -> Outcome:
     on_progress("building", 0, 1)
     micropython = image_for(board, job.home, job.micropython)
     firmware = build_firmware(board, job.home)
-    vfs = board.partitions.vfs
-    files = [(vfs.offset + offset, data) for offset, data in filesystem_image(firmware.files, vfs.size)]
-    parts = [Part("MicroPython", micropython.segments(board)), Part("firmware", files)]
+    parts = [Part("MicroPython", micropython.segments(board)), firmware_part(board, firmware)]
     expected = {"build": firmware.build}
     details = {"build": firmware.build, "micropython": micropython.version, "sha256": micropython.sha256}
     with _provisioner(job, board) as provisioner:
         return _write(job, board, parts, provisioner, _Record("flash", expected, details), on_progress)
+
+
+def firmware_part(board: Board, firmware: Firmware) -> Part:
+    """The filesystem with firmware, where board has it.
+
+    Raises:
+        BadInput: it does not fit the board's partition.
+    """
+    vfs = board.partitions.vfs
+    try:
+        segments = filesystem_image(firmware.files, vfs.size)
+    except BadInput as error:
+        hint = f"Enlarge partitions.vfs in boards/{board.name}.toml. {error.hint}"
+        raise BadInput(f"board {board.name}: {error.message}", hint) from error
+    return Part("firmware", [(vfs.offset + offset, data) for offset, data in segments])
 
 
 def provision(job: Job, on_progress: Progress) -> Outcome:

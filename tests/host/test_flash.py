@@ -1,5 +1,6 @@
 """``ansim flash``: from an empty virtual board to one that runs our firmware, and all that has to stop it before."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -12,9 +13,11 @@ from typing import Any
 import pytest
 
 from ansim import flash_job
-from ansim.errors import PortError
+from ansim.boards import load_board
+from ansim.errors import BadInput, PortError
 from ansim.flash_job import Job
 from ansim.home import Home
+from ansim.image import Firmware
 from ansim.registry import Registry
 from ansim.virtual import VirtualBoard
 
@@ -136,6 +139,16 @@ def test_unplugged_in_the_middle_is_in_the_history_and_the_next_run_makes_it_goo
     assert outcome["device"] == device.device
     assert outcome["info"]["device"] == device.device
     assert outcome["unchanged"]["MicroPython"] > 0
+
+
+def test_firmware_that_is_too_large_names_board_partition_and_biggest_files() -> None:
+    board = load_board("virtual")
+    small = dataclasses.replace(board.partitions, vfs=dataclasses.replace(board.partitions.vfs, size=0x8000))
+    firmware = Firmware("0.1.0+00000000", {"main.py": bytes(range(256)) * 256})
+    with pytest.raises(BadInput, match="board virtual: .* does not fit its partition of 32768 bytes") as refused:
+        flash_job.firmware_part(dataclasses.replace(board, partitions=small), firmware)
+    assert "partitions.vfs in boards/virtual.toml" in refused.value.hint
+    assert "main.py (65536 bytes)" in refused.value.hint
 
 
 BAD_OPTIONS: list[tuple[str, list[str], int, str]] = [

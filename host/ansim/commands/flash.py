@@ -43,7 +43,7 @@ def command(
     """
     wishes = Wishes(site, role, wished_network(wifi_ssid))
     job = Job(Home.default(), port, board, wishes, baud, micropython, discard_pending)
-    with verdict(f"the {board} on {port} is not ready for use", as_json), progress(as_json) as on_progress:
+    with verdict(f"{port} (board {board}) is not ready for use", as_json), progress(as_json) as on_progress:
         outcome = flash_job.flash(job, on_progress)
     if as_json:
         click.echo(json.dumps(outcome.as_dict()))

@@ -32,6 +32,16 @@ def other_fleet(tmp_path_factory: pytest.TempPathFactory) -> Home:
 @pytest.fixture
 def plain_server() -> Iterator[int]:
     """A server that takes any connection and answers in plain text: a broker without TLS. Yields its port."""
+    yield from server(b"\x20\x02\x00\x00" * 8)
+
+
+@pytest.fixture
+def closing_server() -> Iterator[int]:
+    """A server that takes any connection and ends it: a broker that is just being stopped. Yields its port."""
+    yield from server(b"")
+
+
+def server(answer: bytes) -> Iterator[int]:
     listener = socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:
@@ -42,7 +52,7 @@ def plain_server() -> Iterator[int]:
                 return
             with connection:
                 connection.recv(1024)
-                connection.sendall(b"\x20\x02\x00\x00" * 8)
+                connection.sendall(answer)
 
     thread = threading.Thread(target=serve)
     thread.start()
@@ -94,6 +104,13 @@ def test_a_broker_with_another_name_than_its_certificate(mended: UnitUnderTest) 
 def test_a_broker_in_plain_text(mended: UnitUnderTest, plain_server: int) -> None:
     mended.write_identity(port=plain_server)
     says(mended, "tls_refused")
+
+
+def test_a_broker_that_ends_the_connection_is_no_refusal(mended: UnitUnderTest, closing_server: int) -> None:
+    mended.write_identity(port=closing_server)
+    mended.connect()
+    mended.announced("link", state="tls")
+    assert mended.announced("link", state="off")["fault"] == "broker_unreachable"
 
 
 def test_a_wrong_passphrase(mended: UnitUnderTest) -> None:

@@ -30,6 +30,8 @@ _MAX_QUEUE = const(8)
 # So many chunks are read a step: whatever a broker sends costs a bounded share of the loop.
 _READS_PER_STEP = const(4)
 _SUBSCRIBE_ID = const(1)
+# Mbed TLS: the other end closed the connection; there is no memory. Neither is a refusal.
+_NO_REFUSALS = (-0x7280, -0x7F00)
 _IPPROTO_TCP = const(6)
 _TCP_NODELAY = const(1)
 
@@ -123,9 +125,10 @@ class Link:
 
     def _blame(self, error: "OSError | ValueError") -> str:
         """Return the fault that an exception in this state means."""
-        if self.state == TLS and (isinstance(error, ValueError) or (error.errno or 0) < 0):
+        if self.state == TLS:
             # Mbed TLS: ValueError for a certificate it does not trust, negative numbers for its other refusals.
-            return "tls_refused"
+            number = -1 if isinstance(error, ValueError) else error.errno or 0
+            return "tls_refused" if number < 0 and number not in _NO_REFUSALS else "broker_unreachable"
         return "link_lost" if self.state == UP else "broker_unreachable"
 
     def _enter(self, state: int, timeout_ms: int) -> None:

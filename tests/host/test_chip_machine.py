@@ -57,18 +57,29 @@ def test_a_press_shorter_than_a_loop_reaches_the_interrupt_handler(bench: Bench)
     assert bench.run("print(p.value(), hits)") == "1 [True]\n"
 
 
-def test_sleeping_and_waiting_let_handlers_run_at_their_moment(bench: Bench) -> None:
-    bench.run("import time, select, sys\nfrom machine import Pin, Timer\nat = []\np = Pin(33, Pin.IN, Pin.PULL_UP)")
-    bench.run("def hit(_):\n  at.append(time.ticks_ms())\np.irq(hit, Pin.IRQ_FALLING)")
-    for wait in ("time.sleep_ms(400)", "for _ in poller.ipoll(400): pass"):
-        bench.run("poller = select.poll(); poller.register(sys.stdin, select.POLLIN); at.clear()")
-        bench.chip.write(f"print('go'); start = time.ticks_ms()\n{wait}\nend = time.ticks_ms()\x04".encode())
+@pytest.mark.parametrize("wait", ["time.sleep(600)", "for _ in poller.ipoll(600000): pass"])
+def test_a_handler_runs_while_the_program_sleeps_or_waits(bench: Bench, wait: str) -> None:
+    bench.run("import time, select, sys\nfrom machine import Pin\np = Pin(33, Pin.IN, Pin.PULL_UP)")
+    bench.run("p.irq(lambda _: print('hit'), Pin.IRQ_FALLING)")
+    bench.run("poller = select.poll(); poller.register(sys.stdin, select.POLLIN)")
+    bench.chip.write(f"print('go')\n{wait}\x04".encode())
+    bench.sees("go\r\n")
+    bench.chip.set_pin(33, 0)
+    bench.chip.set_pin(33, 1)
+    bench.sees("hit\r\n")
+
+
+def test_a_handler_does_not_end_a_wait(bench: Bench) -> None:
+    bench.run("import time, select, sys\nfrom machine import Pin\nat = []\np = Pin(33, Pin.IN, Pin.PULL_UP)")
+    bench.run("p.irq(at.append, Pin.IRQ_FALLING)\npoller = select.poll(); poller.register(sys.stdin, select.POLLIN)")
+    for wait in ("time.sleep_ms(300)", "for _ in poller.ipoll(300): pass"):
+        program = f"at.clear(); print('go'); start = time.ticks_ms()\n{wait}\nend = time.ticks_ms()\x04"
+        bench.chip.write(program.encode())
         bench.sees("go\r\n")
         bench.chip.set_pin(33, 0)
         bench.chip.set_pin(33, 1)
         bench.sees(b"\x04\x04>")
-        seen = "print(len(at), time.ticks_diff(end, at[0]) > 150, 390 <= time.ticks_diff(end, start))"
-        assert bench.run(seen) == "1 True True\n"
+        assert bench.run("p(); print(len(at), 290 <= time.ticks_diff(end, start))") == "1 True\n"
 
 
 def test_a_failing_handler_is_reported_and_the_program_goes_on(bench: Bench) -> None:
@@ -86,9 +97,11 @@ def test_masked_interrupts_wait(bench: Bench) -> None:
 
 
 def test_timers_run_while_the_program_sleeps(bench: Bench) -> None:
-    bench.run("import time\nfrom machine import Timer\nn = []\nt = Timer(0)\nt.init(period=10, callback=n.append)")
-    bench.run("time.sleep_ms(100)\nt.deinit()\nonce = Timer(1, mode=Timer.ONE_SHOT, period=5, callback=n.append)")
-    assert bench.run("first = len(n); time.sleep_ms(60); print(8 <= first <= 10, len(n) - first)") == "True 1\n"
+    bench.run("import time\nfrom machine import Timer\nn = []\nt = Timer(0)\nstart = time.ticks_ms()")
+    bench.run("t.init(period=10, callback=n.append)\ntime.sleep_ms(100)\nt.deinit()\nfirst = len(n)")
+    assert bench.run("print(9 <= first <= time.ticks_diff(time.ticks_ms(), start) // 10)") == "True\n"
+    bench.run("once = Timer(1, mode=Timer.ONE_SHOT, period=5, callback=n.append); time.sleep_ms(60)")
+    assert bench.run("print(len(n) - first)") == "1\n"
 
 
 def test_an_idle_loop_allocates_nothing(bench: Bench) -> None:
@@ -190,7 +203,7 @@ def test_a_watchdog_that_nobody_feeds_restarts_the_chip(tmp_path: Path) -> None:
 
 def test_a_second_watchdog_sets_a_new_timeout_and_a_soft_reset_does_not_stop_it(tmp_path: Path) -> None:
     program = REPORT + (
-        "if machine.reset_cause() == 1:\n  machine.WDT(timeout=100); machine.WDT(timeout=700)\n"
+        "if machine.reset_cause() == 1:\n  machine.WDT(timeout=100); machine.WDT(timeout=2000)\n"
         "  import time; time.sleep_ms(300); print('alive'); machine.soft_reset()"
     )
     with Bench(tmp_path, flash_content({"main.py": program})) as bench:

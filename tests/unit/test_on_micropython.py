@@ -8,7 +8,7 @@ import pytest
 
 HERE = Path(__file__).parent
 FIRMWARE = HERE.parents[1] / "firmware"
-CPYTHON_ONLY = ("test_on_micropython", "test_properties", "test_purity")
+CPYTHON_ONLY = ("test_on_micropython", "test_power_cuts", "test_properties", "test_purity")
 SHARED = sorted(path.stem for path in HERE.glob("test_*.py") if path.stem not in CPYTHON_ONLY)
 
 

@@ -204,11 +204,6 @@ class EventStore:
         with self._database.reading() as connection:
             return [DeviceState(**row._asdict()) for row in connection.execute(query)]
 
-    def quarantined(self) -> int:
-        """Return how many messages are in quarantine."""
-        with self._database.reading() as connection:
-            return connection.execute(sa.select(sa.func.count()).select_from(quarantine)).scalar_one()
-
 
 _ALARM_COLUMNS = (
     events.c.device,

@@ -274,7 +274,7 @@ def test_quarantine_keeps_the_newest_and_cuts_them(store: EventStore, database: 
     store.store([], refused[:600])
     store.store([], refused[600:])
     found = rows(database, "quarantine")
-    assert store.quarantined() == len(found) == QUARANTINE_ROWS
+    assert len(found) == QUARANTINE_ROWS
     assert found[0].reason.startswith("reason 5 ") and found[-1].reason.startswith(f"reason {QUARANTINE_ROWS + 4} ")
     assert {(len(row.payload), row.size, len(row.reason), len(row.subject)) for row in found} == {(512, 4000, 200, 128)}
 

@@ -6,6 +6,7 @@ import pytest
 
 from ansim.errors import BadInput
 from ansim.nvs import Settings, check_wifi, nvs_image
+from ansim.registry import MAX_GENERATION
 
 NVS_BYTES = 0x6000
 SECRET = "correct horse battery"
@@ -40,7 +41,7 @@ def test_each_provisioning_starts_at_its_own_boot_numbers() -> None:
     assert (2 << 19).to_bytes(4, "little") in second
     assert (3 << 19).to_bytes(4, "little") in third
     with pytest.raises(BadInput, match="event ids are used up"):
-        nvs_image(settings(generation=2047), NVS_BYTES)
+        nvs_image(settings(generation=MAX_GENERATION + 1), NVS_BYTES)
 
 
 def test_settings_never_show_their_secrets() -> None:

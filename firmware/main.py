@@ -1,12 +1,14 @@
-"""The composition root: the button first, then everything else, then duty."""
+"""The composition root: the button first, then the watchdog, then everything else, then duty."""
 
 import micropython
 
 from ansim_fw.board_data import BOARD
-from ansim_fw.hal import pins
+from ansim_fw.hal import pins, watchdog
 
 pins.hold_power(BOARD)
 button = pins.ButtonPin(BOARD["button"])
+# Whatever goes wrong from here on, a module that can't be loaded included, the device tries again.
+guard = watchdog.Watchdog()
 
 # Ctrl-C is a byte like others: noise on the console must not stop a device. The console has its own way out.
 micropython.kbd_intr(-1)
@@ -15,7 +17,7 @@ micropython.kbd_intr(-1)
 def main() -> None:
     from ansim_fw import start
 
-    start.duty(button).run()
+    start.duty(button, guard).run()
 
 
 main()

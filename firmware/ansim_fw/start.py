@@ -1,4 +1,4 @@
-"""Puts a device together after its button is armed."""
+"""Puts a device together after its button and its watchdog are armed."""
 
 import select
 
@@ -13,9 +13,8 @@ from ansim_fw.loop import Duty
 from ansim_fw.version import VERSION
 
 
-def duty(button: pins.ButtonPin) -> Duty:
+def duty(button: pins.ButtonPin, guard: Watchdog) -> Duty:
     """Return the device, ready to run, with what its journal kept over the restart."""
-    watchdog = Watchdog()
     settings = Settings()
     identity = Identity(settings)
     boot, counted = settings.next_boot()
@@ -32,7 +31,7 @@ def duty(button: pins.ButtonPin) -> Duty:
     link = Link(identity, poller)
     outputs = pins.Outputs(BOARD)
     gauge = power.BatteryGauge(BOARD)
-    return Duty(core, button, outputs, gauge, journal, settings, identity, link, watchdog, poller)
+    return Duty(core, button, outputs, gauge, journal, settings, identity, link, guard, poller)
 
 
 def _restore(core: Device, journal: JournalFile) -> bool:

@@ -5,13 +5,13 @@ import gc
 from ansim_fw import start
 from ansim_fw.board_data import BOARD
 from ansim_fw.core import link_watch
-from ansim_fw.hal import pins
+from ansim_fw.hal import pins, watchdog
 
 CYCLES = 500
 
 
 def run() -> None:
-    duty = start.duty(pins.ButtonPin(BOARD["button"]))
+    duty = start.duty(pins.ButtonPin(BOARD["button"]), watchdog.Watchdog())
     quiet = 0
     while quiet < 50:
         duty.cycle()

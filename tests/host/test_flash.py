@@ -57,8 +57,15 @@ def test_without_a_fleet_the_firmware_is_flashed_and_the_next_step_named(virtual
     done = ansim("flash", "--port", "virtual", "--board", "virtual")
     assert "PASS" in done.stdout
     assert "ansim init, ansim provision" in done.stdout
-    assert ansim_json("info", "--port", "virtual")["provisioned"] is False
+    before = ansim_json("info", "--port", "virtual")
+    assert before["provisioned"] is False
     assert virtual_board.mac in done.stdout
+    # Erased, it must not number its starts as before: what it reported may be in a receiver already.
+    virtual_board.control.power(False)
+    virtual_board.flash_file.write_bytes(b"\xff" * virtual_board.flash_file.stat().st_size)
+    virtual_board.control.power(True)
+    ansim("flash", "--port", "virtual", "--board", "virtual")
+    assert abs(ansim_json("info", "--port", "virtual")["boot"] - before["boot"]) > 2
 
 
 def test_with_a_fleet_one_command_gives_firmware_and_identity(virtual_board: VirtualBoard, home: Home) -> None:

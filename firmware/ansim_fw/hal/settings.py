@@ -19,6 +19,8 @@ _KEYS = {"heartbeat_min": "hb_min", "cancel_s": "cancel_s"}
 
 # Provisioning never gives out the last generation of 2^19 starts: those that can't be counted get random numbers of it.
 _UNCOUNTED_FIRST = 0x3FF80000
+# Half of generation 0, the one before the first provisioning.
+_FIRST_BELOW = const(0x40000)
 
 
 class Identity:
@@ -95,7 +97,10 @@ class Settings:
         return boot, True
 
     def _last_boot(self) -> int:
-        """Return the number of the start before; 0 on a device that was never provisioned.
+        """Return the number of the start before.
+
+        A device that was never provisioned, or erased since, begins anywhere in generation 0: its events are sent once
+        it is provisioned, and must not have the ids of those before it was erased.
 
         Raises:
             OSError: there may be one, but it can't be read.
@@ -104,7 +109,7 @@ class Settings:
             return self._nvs.get_i32("boot")
         except OSError as error:
             if error.errno == _NOT_FOUND:
-                return 0
+                return int.from_bytes(os.urandom(3), "big") % _FIRST_BELOW
             raise
 
 

@@ -46,7 +46,7 @@ def server_certificate(key_pem: bytes, authority_key_pem: bytes, authority_pem: 
     """Return the broker's certificate, PEM, for host (a DNS name or an IPv4 address) and this machine's own names."""
     key, authority_key = _load(key_pem), _load(authority_key_pem)
     authority = x509.load_pem_x509_certificate(authority_pem)
-    names = [_general_name(each) for each in dict.fromkeys((host, *_ALWAYS_NAMED))]
+    names = [name for each in dict.fromkeys((host, *_ALWAYS_NAMED)) for name in _general_names(each)]
     authority_id = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key())
     builder = (
         _builder(_name("Ansim broker"), authority.subject, key.public_key())
@@ -67,7 +67,7 @@ def covers(certificate_pem: bytes, host: str) -> bool:
     """
     certificate = x509.load_pem_x509_certificate(certificate_pem)
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    return _general_name(host) in list(names)
+    return set(_general_names(host)) <= set(names)
 
 
 def to_der(certificate_pem: bytes) -> bytes:
@@ -98,11 +98,12 @@ def _name(common_name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
 
 
-def _general_name(host: str) -> x509.GeneralName:
+def _general_names(host: str) -> list[x509.GeneralName]:
+    """Return how a certificate names host; an address as a name, too: Mbed TLS before 3.5 looks at names alone."""
     try:
-        return x509.IPAddress(ipaddress.IPv4Address(host))
+        return [x509.IPAddress(ipaddress.IPv4Address(host)), x509.DNSName(host)]
     except ValueError:
-        return x509.DNSName(host)
+        return [x509.DNSName(host)]
 
 
 def _usage(*, digital_signature: bool = False, key_cert_sign: bool = False) -> x509.KeyUsage:

@@ -105,7 +105,8 @@ class Flash:
 
 
 def _make_erased(path: Path, size: int) -> None:
-    """Make the file in one step, so that a kill can't leave half of it."""
+    """Make the file in one step, so that a kill can't leave half of it; a device's secrets will be in it."""
     new = path.with_suffix(".new")
+    new.touch(mode=0o600)
     new.write_bytes(b"\xff" * size)
     new.replace(path)

@@ -28,7 +28,7 @@ class _RemoteFlash(UserContext):
 
     def __init__(self, read_flash: ReadFlash) -> None:
         super().__init__(buffer=bytearray())
-        self.failure: Exception | None = None
+        self.failure: BaseException | None = None
         self._read_flash = read_flash
         self._pieces: dict[int, bytes] = {}
 
@@ -38,7 +38,7 @@ class _RemoteFlash(UserContext):
         first = start - start % _PIECE_BYTES
         try:
             found = b"".join(self._piece(at) for at in range(first, start + size, _PIECE_BYTES))
-        except Exception as error:
+        except BaseException as error:
             self.failure = self.failure or error
             found = bytes(size + _PIECE_BYTES)
         return bytearray(found[start - first : start - first + size])

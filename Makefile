@@ -18,8 +18,9 @@ demo: $(READY)  ## the whole way on a virtual board: flash, provision, press, ac
 	@$(BIN)/ansim demo
 
 .PHONY: test
+# Most of the time is waiting for boards and brokers, so there are more processes than cores.
 test: check $(READY)  ## all tests (after check)
-	@$(BIN)/pytest --numprocesses 2 --dist worksteal
+	@$(BIN)/pytest --numprocesses 4 --dist worksteal
 
 .PHONY: check
 check: $(READY) $(TYPINGS)  ## style, types, purity of the core

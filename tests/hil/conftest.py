@@ -61,10 +61,12 @@ def ansim(sandbox: Sandbox) -> Callable[..., str]:
 
 
 @pytest.fixture
-def enter_repl() -> Callable[[UnitUnderTest], Callable[..., str]]:
-    """Bring a device into safe mode by its button, and return a way to run mpremote on it."""
+def enter_repl() -> Iterator[Callable[[UnitUnderTest], Callable[..., str]]]:
+    """Bring a device into safe mode by its button, and give a way to run mpremote on it; it is on duty again after."""
+    entered: list[UnitUnderTest] = []
 
     def enter(device: UnitUnderTest) -> Callable[..., str]:
+        entered.append(device)
         device.control.power(False)
         device.control.button(True)
         device.control.power(True)
@@ -74,7 +76,10 @@ def enter_repl() -> Callable[[UnitUnderTest], Callable[..., str]]:
         device.disconnect()
         return mpremote(device.board.url)
 
-    return enter
+    yield enter
+    for device in entered:
+        device.control.power(False)
+        device.control.power(True)
 
 
 def mpremote(port: str) -> Callable[..., str]:

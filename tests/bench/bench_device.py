@@ -20,7 +20,7 @@ def measure() -> list[Figure]:
         device.flash()
         device.connect()
         heap_boot = device.until_connected()["heap_boot"]
-        enter_safe_mode(device)
+        device.enter_safe_mode()
         allocated, cycles = idle_cycles(device.board.url)
         device.close()
     return [
@@ -28,16 +28,6 @@ def measure() -> list[Figure]:
         Figure("heap used after boot, 64-bit objects", REPL_FREE_BYTES - heap_boot, "bytes"),
         Figure(f"allocated by {cycles} idle cycles of the whole loop", allocated, "bytes", bound=0),
     ]
-
-
-def enter_safe_mode(device: UnitUnderTest) -> None:
-    device.control.power(False)
-    device.control.button(True)
-    device.control.power(True)
-    device.announced("safe")
-    device.control.button(False)
-    device.until_connected()
-    device.disconnect()
 
 
 def idle_cycles(port: str) -> tuple[int, int]:

@@ -67,13 +67,7 @@ def enter_repl() -> Iterator[Callable[[UnitUnderTest], Callable[..., str]]]:
 
     def enter(device: UnitUnderTest) -> Callable[..., str]:
         entered.append(device)
-        device.control.power(False)
-        device.control.button(True)
-        device.control.power(True)
-        device.announced("safe")
-        device.control.button(False)
-        device.until_connected()
-        device.disconnect()
+        device.enter_safe_mode()
         return mpremote(device.board.url)
 
     yield enter

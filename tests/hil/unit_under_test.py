@@ -127,6 +127,16 @@ class UnitUnderTest:
         self.control.press(hold_ms)
         time.sleep(_FINGER_S)
 
+    def enter_safe_mode(self) -> None:
+        """Hold the button from power-on, wait until the alarm that this raises is through, and close the port."""
+        self.control.power(False)
+        self.control.button(True)
+        self.control.power(True)
+        self.announced("safe")
+        self.control.button(False)
+        self.until_connected()
+        self.disconnect()
+
     # The receiver
 
     def receives(self, wanted: Callable[[Event], bool], what: str) -> Heard:

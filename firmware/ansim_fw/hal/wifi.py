@@ -14,7 +14,7 @@ TIMEOUT_MS = const(20000)
 _REFUSALS = (202, 15, 204)
 
 # The names of MicroPython 1.24 and later, or of 1.23.
-_STATION = getattr(network.WLAN, "IF_STA", None) or network.STA_IF
+_STATION = network.WLAN.IF_STA if hasattr(network.WLAN, "IF_STA") else network.STA_IF
 
 
 class Wifi:

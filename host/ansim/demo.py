@@ -56,6 +56,9 @@ _COMMITTED = "the receiver has it in its database, and acknowledges"
 _ACKNOWLEDGED = "the device knows"
 _SHOWN = "the device shows it: long light, tone and vibration"
 
+# Announcements, each with the moment when it came.
+Said = list[tuple[float, dict[str, Any]]]
+
 # What the device announces on its console, in the words of the timeline.
 _ANNOUNCED = {
     "raised": "the device raises the alarm",
@@ -92,11 +95,12 @@ def run(folder: Path, on_progress: Progress) -> Timeline:
 def _press(sandbox: Sandbox, board: VirtualBoard, console: Console, seen: list[Seen]) -> list[Moment]:
     pressing = threading.Thread(target=board.control.press, args=(_HOLD_MS,))
     pressing.start()
-    moments, alarm_id = _follow(console)
+    said, alarm_id = _follow(console)
     pressing.join()
     heard = sandbox.receiver.wait_for(lambda event: (event.boot, event.seq) == alarm_id, ACKNOWLEDGE_S)
     if heard is None:
         raise DeviceError("the receiver never had the alarm", "This is a defect: please report it.")
+    moments = _on_our_clock(said, alarm_id, heard.ms)
     acknowledged_ms = max(moment.ms for moment in moments)
     moments.append(Moment(heard.ms, _COMMITTED))
     moments.append(Moment(_button_down_ms(seen), _PRESSED))
@@ -104,32 +108,35 @@ def _press(sandbox: Sandbox, board: VirtualBoard, console: Console, seen: list[S
     return sorted(moments, key=lambda moment: moment.ms)
 
 
-def _follow(console: Console) -> tuple[list[Moment], tuple[int, int]]:
-    """Return what the device announces of its alarm up to the acknowledgement, and the alarm's id."""
-    said: list[tuple[float, dict[str, Any]]] = []
+def _follow(console: Console) -> tuple[Said, tuple[int, int]]:
+    """Return what the device announces up to the acknowledgement of its alarm, and the alarm's id."""
+    said: Said = []
     alarm_id: tuple[int, int] | None = None
     for announced in console.announcements(Deadline(ACKNOWLEDGE_S)):
         said.append((_now_ms(), announced))
         if announced["event"] == "raised" and announced.get("kind") == "sos":
             alarm_id = (announced["boot"], announced["seq"])
         if announced["event"] == "acknowledged" and (announced["boot"], announced["seq"]) == alarm_id:
-            return _on_our_clock(said, alarm_id), alarm_id
+            return said, alarm_id
     raise DeviceError(
         f"no acknowledgement came back to the device in {ACKNOWLEDGE_S:g} s",
         "Run it again with --keep and read the logs.",
     )
 
 
-def _on_our_clock(said: list[tuple[float, dict[str, Any]]], alarm_id: tuple[int, int]) -> list[Moment]:
+def _on_our_clock(said: Said, alarm_id: tuple[int, int], committed_ms: float) -> list[Moment]:
     """Return the moments of one alarm on this machine's clock.
 
     An announcement carries the device's own time and comes a little later: the quickest tells how the clocks differ.
+    So does the receiver, which can't have the alarm before it was sent.
     """
-    offset_ms = min(came_ms - announced["ms"] for came_ms, announced in said)
+    mine = [announced for _, announced in said if (announced.get("boot"), announced.get("seq")) == alarm_id]
+    sent_ms = next(announced["ms"] for announced in mine if announced["event"] == "sent")
+    offset_ms = min(came_ms - announced["ms"] for came_ms, announced in [*said, (committed_ms, {"ms": sent_ms})])
     return [
         Moment(announced["ms"] + offset_ms, _ANNOUNCED[announced["event"]])
-        for _, announced in said
-        if announced["event"] in _ANNOUNCED and (announced.get("boot"), announced.get("seq")) == alarm_id
+        for announced in mine
+        if announced["event"] in _ANNOUNCED
     ]
 
 

@@ -111,6 +111,7 @@ class Sandbox:
 
     def __init__(self, folder: Path) -> None:
         self.home = Home(folder)
+        self._boards: list[VirtualBoard] = []
         self._ending = contextlib.ExitStack()
 
     def __enter__(self) -> "Sandbox":
@@ -122,6 +123,8 @@ class Sandbox:
         return self
 
     def __exit__(self, *_: object) -> None:
+        for board in list(self._boards):
+            self.stop_board(board)
         self._ending.close()
 
     def make_fleet(self) -> None:
@@ -134,6 +137,11 @@ class Sandbox:
     def start_board(self, name: str = "virtual", *, paced: bool = False) -> VirtualBoard:
         """Start a virtual board in reach of the fleet's Wi-Fi; it ends with the sandbox."""
         board = start_board(self.home, name, paced=paced, with_parent=True)
-        self._ending.callback(stop_board, board)
+        self._boards.append(board)
         board.control.network(WIFI.ssid, WIFI.passphrase)
         return board
+
+    def stop_board(self, board: VirtualBoard) -> None:
+        """End one of its boards before the sandbox ends."""
+        self._boards.remove(board)
+        stop_board(board)

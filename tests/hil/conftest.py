@@ -24,9 +24,13 @@ def flashed(sandbox: Sandbox, request: pytest.FixtureRequest) -> Iterator[UnitUn
     name = request.module.__name__.removeprefix("test_").replace("_", "-")[:24]
     board = sandbox.start_board(name)
     unit = UnitUnderTest(sandbox, board)
-    unit.flash()
-    yield unit
-    unit.close()
+    try:
+        unit.flash()
+        yield unit
+    finally:
+        unit.close()
+        # A process that runs tests may come back to this module later, and then starts it anew.
+        sandbox.stop_board(board)
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
 """What a device must refuse, what refuses a device, and that it says so."""
 
+import queue
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 
@@ -11,7 +13,8 @@ from ansim.credentials import Authority
 from ansim.fleet import Fleet
 from ansim.home import Home
 from ansim.registry import Registry
-from unit_under_test import UnitUnderTest
+from ansim.sandbox import Sandbox
+from unit_under_test import PATIENCE_S, UnitUnderTest
 
 
 @pytest.fixture
@@ -117,3 +120,39 @@ def test_a_wrong_passphrase(mended: UnitUnderTest) -> None:
     fleet = Fleet.load(mended.sandbox.home)
     mended.write_identity(wifi=((fleet.wifi[0].ssid, "not-the-passphrase"),))
     says(mended, "wifi_refused")
+
+
+@pytest.fixture
+def listening_broker(sandbox: Sandbox) -> Iterator[tuple[int, "queue.Queue[bytes]"]]:
+    """A TLS server with the broker's own certificate that reads one packet. Yields its port and the packet's queue."""
+    keys = sandbox.home.keys
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(keys / "broker.pem", keys / "broker.key")
+    packets: queue.Queue[bytes] = queue.Queue()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(PATIENCE_S)
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            connection.settimeout(PATIENCE_S)
+            with context.wrap_socket(connection, server_side=True) as secured:
+                packets.put(secured.recv(4096))
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield int(listener.getsockname()[1]), packets
+        thread.join()
+
+
+def test_a_device_connects_under_a_client_id_that_no_other_can_guess(
+    mended: UnitUnderTest, listening_broker: tuple[int, "queue.Queue[bytes]"]
+) -> None:
+    port, packets = listening_broker
+    with Registry.open(mended.sandbox.home.database_url) as registry:
+        identity = next(each for each in registry.devices() if each.device == mended.name)
+    token = Authority.load(mended.sandbox.home).device_token(identity)
+    mended.write_identity(port=port, jwt=token)
+    packet = packets.get(timeout=PATIENCE_S)
+    client_id = f"{mended.name}-{token[-12:]}".encode()
+    assert len(client_id).to_bytes(2, "big") + client_id in packet
+    assert token.encode() in packet

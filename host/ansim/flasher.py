@@ -225,7 +225,7 @@ class Flasher:
 
     def _prepared(self, chip: Any, baud: int) -> Any:
         """Run the stub, find the flash, and go to full speed."""
-        chip = chip.run_stub()
+        chip = _with_stub(chip)
         esptool.attach_flash(chip)
         size = esptool.flash_size_bytes(esptool.detect_flash_size(chip))
         if size is not None and size < self._board.flash_bytes:
@@ -255,6 +255,18 @@ class Flasher:
         with contextlib.suppress(serial.SerialException, OSError, esptool.FatalError):
             chip.hard_reset()
             self._link.baudrate, self._link.timeout = CONSOLE_BAUD, READ_S
+
+
+def _with_stub(chip: Any) -> Any:
+    """Upload esptool's stub and start it.
+
+    esptool waits 0.2 s for the ROM's last answer, which a busy machine or a slow port can miss: then once more.
+    """
+    try:
+        return chip.run_stub()
+    except esptool.FatalError:
+        chip.connect(attempts=CONNECT_ATTEMPTS)
+        return chip.run_stub()
 
 
 def _size(segments: Sequence[tuple[str, Segment]], name: str) -> int:

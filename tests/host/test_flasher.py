@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -59,6 +60,38 @@ def test_a_second_run_writes_nothing_and_a_change_only_its_own_segment(virtual_b
     changed = [PARTS[0], Part("files", [PARTS[1].segments[0], (0x2F8000, some_bytes(40_960, 5))])]
     assert flash(home, changed).written == {"program": 0, "files": 40_960}
     assert in_flash(virtual_board, changed)
+
+
+class _LateAnswer:
+    """Holds back what comes from the chip, once, for half a second after the ROM was told to start a program."""
+
+    def __init__(self, link: Any) -> None:
+        self._read, self._write, self._link = link.read, link.write, link
+        self.until: float | None = None
+        link.read, link.write = self.read, self.write
+
+    def write(self, data: bytes) -> int:
+        if self.until is None and data.startswith(b"\xc0\x00\x06"):
+            self.until = time.monotonic() + 0.5
+        sent: int = self._write(data)
+        return sent
+
+    def read(self, size: int = 1) -> bytes:
+        left_s = (self.until or 0) - time.monotonic()
+        if left_s > 0:
+            # As a port does that has nothing to give.
+            time.sleep(min(left_s, self._link.timeout or left_s))
+            return b""
+        got: bytes = self._read(size)
+        return got
+
+
+def test_an_answer_that_esptool_did_not_wait_for_is_no_failure(virtual_board: VirtualBoard, home: Home) -> None:
+    with open_port("virtual", home) as link:
+        late = _LateAnswer(link)
+        Flasher(link, "virtual", BOARD, lambda *_: None).run(PARTS, lambda _: [], lambda _: None)
+    assert late.until is not None
+    assert in_flash(virtual_board, PARTS)
 
 
 def test_the_wire_carries_the_compressed_bytes_and_little_more(virtual_board: VirtualBoard, home: Home) -> None:

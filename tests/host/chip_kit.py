@@ -45,13 +45,17 @@ class Bench:
         path.write_bytes(flash)
         self.flash = path
         self.output = b""
+        self.power_losses = 0
         self.events: list[tuple[str, dict[str, object]]] = []
         self.chip = Chip(
-            folder / "chip", path, MAC, self._take, lambda kind, details: self.events.append((kind, details))
+            folder / "chip", path, MAC, self._take, lambda *event: self.events.append(event), self._lose_power
         )
 
     def _take(self, data: bytes) -> None:
         self.output += data
+
+    def _lose_power(self) -> None:
+        self.power_losses += 1
 
     def until(self, condition: Callable[[], Any], what: str = "condition") -> Any:
         """Wait until condition() is true and return it."""

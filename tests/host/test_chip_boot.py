@@ -142,7 +142,7 @@ def test_the_chip_ends_with_the_process_that_holds_the_board(tmp_path: Path) -> 
     program = (
         "import sys, time; from pathlib import Path; from ansim.virtual.chip import Chip\n"
         "chip = Chip(Path(sys.argv[1]) / 'chip', Path(sys.argv[1]) / 'flash.bin', bytes(6), lambda _: None,"
-        " lambda kind, _: kind == 'main' and print('up', flush=True))\n"
+        " lambda kind, _: kind == 'main' and print('up', flush=True), lambda: None)\n"
         "chip.power_on(); time.sleep(60)"
     )
     board = subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE)

@@ -62,6 +62,7 @@ def command() -> None:
       ansim virtual start hall --port 4000     another one, on a fixed port
       ansim virtual press --hold-ms 3000       hold its button for three seconds
       ansim virtual wifi off                   take its Wi-Fi away
+      ansim virtual cut-power --operation 3    cut its power in the third flash operation from now
       esptool --port $(ansim virtual start --json | jq -r .url) flash-id
     """
 
@@ -116,11 +117,16 @@ def list_boards(as_json: bool) -> None:
 @name_argument
 @json_option
 def status(name: str | None, as_json: bool) -> None:
-    """Show what a board is doing, and what has passed over its serial line."""
+    """Show what a board is doing, what has passed over its serial line, and what the chip did to its flash."""
     board = find_board(Home.default(), name)
-    data = _about(board) | board.control.status() | {"wire": board.control.stats()}
+    data = _about(board) | board.control.status() | _counted(board)
     lines = (f"{key}: {value}" for key, value in data.items())
     _print(data, "\n".join([*lines, f"log: {board.log_file}"]), as_json)
+
+
+def _counted(board: VirtualBoard) -> dict[str, Any]:
+    wire = board.control.stats()
+    return {"flash": wire.pop("flash"), "wire": wire}
 
 
 @command.command()
@@ -200,6 +206,35 @@ def reset(name: str | None, as_json: bool) -> None:
 def power(switch: str, name: str | None, as_json: bool) -> None:
     """Cut a board's power, or give it back."""
     _apply(name, lambda board: board.control.power(switch == "on"), f"power {switch}", as_json)
+
+
+@command.command("cut-power")
+@name_argument
+@click.option(
+    "--operation", type=click.IntRange(1), required=True, help="In which flash operation from now; 1: the next."
+)
+@click.option(
+    "--done-percent",
+    type=click.IntRange(0, 100),
+    default=50,
+    show_default=True,
+    help="How much of it is done. From 1 to 99: at least one byte, and never all.",
+)
+@json_option
+def cut_power(name: str | None, operation: int, done_percent: int, as_json: bool) -> None:
+    """Cut a board's power in the middle of a flash operation that is yet to come.
+
+    Each write by the running chip is one operation, and each sector that it erases. It is a way to see what a device
+    makes of the worst moment to lose its battery:
+
+    \b
+      ansim virtual cut-power --operation 3 --done-percent 50
+      ansim virtual press
+      ansim virtual status                     state: off, once it happened
+      ansim virtual power on
+    """
+    what = f"power goes in flash operation {operation} from now"
+    _apply(name, lambda board: board.control.cut_power_at(operation, done_percent), what, as_json)
 
 
 @command.command()

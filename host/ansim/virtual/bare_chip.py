@@ -43,5 +43,11 @@ class BareChip:
     def set_adc(self, pin: int, microvolts: int) -> None:
         """No pin is measured."""
 
+    def cut_power_at(self, operation: int, done_percent: int) -> None:
+        """Nothing writes to the flash."""
+
+    def flash_figures(self) -> dict[str, int]:
+        return {}
+
     def state(self) -> dict[str, object]:
         return {}

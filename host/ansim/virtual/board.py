@@ -53,13 +53,15 @@ class Runner(Protocol):
     def write(self, data: bytes) -> None: ...
     def set_pin(self, pin: int, level: int) -> None: ...
     def set_adc(self, pin: int, microvolts: int) -> None: ...
+    def cut_power_at(self, operation: int, done_percent: int) -> None: ...
+    def flash_figures(self) -> dict[str, int]: ...
     def state(self) -> dict[str, object]: ...
     def close(self) -> None: ...
     @property
     def air(self) -> Radio: ...
 
 
-MakeRunner = Callable[[Callable[[bytes], None], Log], Runner]
+MakeRunner = Callable[[Callable[[bytes], None], Log, Callable[[], None]], Runner]
 
 
 class Watcher:
@@ -106,7 +108,8 @@ class DevBoard:
         chip: esptool's name of its chip.
         mac: its six bytes.
         paced: the serial line takes its time.
-        make_runner: makes the chip from emit (UART TX) and log; both may be called from any thread.
+        make_runner: makes the chip from emit (UART TX), log, and what to call when the chip's power went by itself; all
+            may be called from any thread.
     """
 
     def __init__(self, board: Board, flash: Flash, chip: str, mac: bytes, paced: bool, make_runner: MakeRunner) -> None:
@@ -115,7 +118,7 @@ class DevBoard:
         self.board = board
         self.feed = Feed(self._loop)
         self.port = SerialPort(Line(self._from_tool, self._lines_changed, paced))
-        self.chip = make_runner(self._emit, self.feed.log)
+        self.chip = make_runner(self._emit, self.feed.log, self._power_lost)
         self._flash = flash
         self._registers = ChipRegisters(chip, mac, flash.size, lambda: self.port.baud)
         self._rom = self._new_rom()
@@ -232,6 +235,9 @@ class DevBoard:
 
     def _emit(self, data: bytes) -> None:
         self._loop.call_soon_threadsafe(self._from_chip, data)
+
+    def _power_lost(self) -> None:
+        self._loop.call_soon_threadsafe(self._enter, State.OFF)
 
     def _from_chip(self, data: bytes) -> None:
         if self.state is State.RUNNING:

@@ -125,9 +125,9 @@ def lasting_mac(path: Path) -> bytes:
 
 
 def _runner_maker(folder: BoardFolder, mac: bytes, chip: str) -> MakeRunner:
-    def make(emit: Callable[[bytes], None], log: Log) -> Runner:
+    def make(emit: Callable[[bytes], None], log: Log, power_lost: Callable[[], None]) -> Runner:
         if chip == RUNNABLE_CHIP:
-            return Chip(folder.chip, folder.flash, mac, emit, log)
+            return Chip(folder.chip, folder.flash, mac, emit, log, power_lost)
         return BareChip(chip, emit)
 
     return make

@@ -15,7 +15,7 @@ from pathlib import Path
 from ansim.virtual import wire
 from ansim.virtual.air import Air
 from ansim.virtual.bootloader import Bootloader, NotBootable, Partition, Reset
-from ansim.virtual.flash import Flash
+from ansim.virtual.chip_flash import ChipFlash, PowerCut
 from ansim.virtual.nvs_flash import NvsFlash
 from ansim.virtual.process import Process
 from ansim.virtual.repl import ENTER_RAW, Output
@@ -39,6 +39,7 @@ _INTERRUPTED = (-2, 1)  # ended by the interrupt for Ctrl-C: it came between pro
 
 Emit = Callable[[bytes], None]
 Log = Callable[[str, dict[str, object]], None]
+PowerLost = Callable[[], None]
 
 
 class Chip:
@@ -51,25 +52,27 @@ class Chip:
         flash: the flash file.
         mac: six bytes.
         emit: gets what the chip puts on its UART TX; called from the chip's thread, must not block.
-        log: gets (kind, details) of what is seen from outside: "pin", "pwm", "wifi", "reset", "sleep", "main".
+        log: gets (kind, details) of what is seen from outside: "pin", "pwm", "wifi", "reset", "sleep", "main", "cut".
+        power_lost: called from the chip's thread after the power went in a flash operation that was chosen for it.
 
     Attributes:
         services: the parts on the I2C bus and the other things that belong to the board.
         ticks_at_start_ms: what time.ticks_ms() is at the next hard reset; near 2^30 to test the wrap.
     """
 
-    def __init__(self, folder: Path, flash: Path, mac: bytes, emit: Emit, log: Log) -> None:
+    def __init__(self, folder: Path, flash: Path, mac: bytes, emit: Emit, log: Log, power_lost: PowerLost) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
-        self._flash = Flash(flash, flash.stat().st_size)
+        self._flash = ChipFlash(flash, flash.stat().st_size)
         self._mac = mac
         self._emit = emit
         self._log = log
+        self._power_lost = power_lost
         self.ticks_at_start_ms = 0
         self._air = Air()
         self._air.changed = lambda: self._call(self._air_changed)
         self._inputs = wire.Inputs(folder / "inputs")
-        self.services = Services(self._air, mac, _now_ms, self._answer_later)
+        self.services = Services(self._air, self._flash, mac, _now_ms, self._answer_later)
         self._bootloader = Bootloader(self._flash)
         self._process: Process | None = None
         self._frames = wire.FrameReader()
@@ -124,7 +127,18 @@ class Chip:
 
     def halt(self) -> None:
         """Power off, or held in reset: nothing runs any more when this returns."""
-        self._call(self._stop)
+        self._call(self._halt)
+
+    def cut_power_at(self, operation: int, done_percent: int) -> None:
+        """Lose power in the operation-th flash operation from now, 1 the next, with done_percent of it done.
+
+        The chip writes nothing and sends nothing after it. If it is halted before that, it is forgotten.
+        """
+        self._call(lambda: self._flash.cut_power_at(operation, done_percent))
+
+    def flash_figures(self) -> dict[str, int]:
+        """Return what the chip did to its flash since the board was started; see ChipFlash.figures."""
+        return self._flash.figures()
 
     def close(self) -> None:
         """Halt for good, and give everything back."""
@@ -266,7 +280,11 @@ class Chip:
             self._status = "not_bootable"
             self._emit(str(problem).encode())
             return
-        self._open_nvs()
+        try:
+            self._open_nvs()
+        except PowerCut as cut:
+            self._lose_power(cut)
+            return
         self._start(raw=False, main=True)
 
     def _open_nvs(self) -> None:
@@ -294,6 +312,10 @@ class Chip:
             self._process = process
         self._status = "running"
 
+    def _halt(self) -> None:
+        self._stop()
+        self._flash.forget_cut()
+
     def _stop(self) -> None:
         """Nothing runs any more, and the radio is off."""
         self._air.forget()
@@ -305,6 +327,12 @@ class Chip:
         self._watchdog_due_ms = self._restart_due_ms = None
         self._watchdog_ms = 0
         self._pins.clear()
+
+    def _lose_power(self, cut: PowerCut) -> None:
+        """The chip waits for what it asked for, so this ends it exactly there."""
+        self._stop()
+        self._log("cut", vars(cut))
+        self._power_lost()
 
     def _end_process(self) -> None:
         """Kill the process, if there is one, and pass on the last it wrote."""
@@ -428,7 +456,11 @@ class Chip:
     # Requests
 
     def _answer(self, frame: Frame, process: Process) -> None:
-        answer = self.services.answer(frame)
+        try:
+            answer = self.services.answer(frame)
+        except PowerCut as cut:
+            self._lose_power(cut)
+            return
         # A chip that has its answer must see the status that goes with it.
         self._tell_wifi()
         if answer is not None:

@@ -44,8 +44,12 @@ class ControlClient:
         """
         return self._call("status")
 
-    def stats(self) -> dict[str, int]:
-        """Return what passed over the serial line: bytes each way, round trips, dropped bytes, clients."""
+    def stats(self) -> dict[str, Any]:
+        """Return what passed over the serial line, and what the chip did to its flash, since the board was started.
+
+        Bytes each way, round trips, dropped bytes, clients; ``flash``: operations, programs, programmed_bytes, erases,
+        most_worn_erases (of the sector that was erased most often).
+        """
         return self._call("stats")
 
     def press(self, hold_ms: int = 150) -> None:
@@ -76,6 +80,14 @@ class ControlClient:
 
     def power(self, on: bool) -> None:
         self._call("power", on=on)
+
+    def cut_power_at(self, operation: int, done_percent: int = 50) -> None:
+        """Cut the power in the operation-th flash operation from now, 1 the next, when done_percent of it are done.
+
+        Between 0 and 100 per cent at least one byte of it is done, and never all. The board then is off, and tells
+        watchers so. Switched off or reset before, it forgets this.
+        """
+        self._call("cut_power_at", operation=operation, done_percent=done_percent)
 
     @contextmanager
     def watch(self, timeout_s: float | None = None) -> Iterator[Iterator[Seen]]:

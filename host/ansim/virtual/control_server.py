@@ -12,6 +12,7 @@ from ansim.virtual.board import DevBoard, Watcher
 MAX_LINE_BYTES = 4096
 _MAX_HOLD_MS = 600_000
 _MAX_BATTERY_MV = 20_000
+_MAX_OPERATIONS = 1_000_000_000
 
 Arguments = dict[str, Any]
 Handler = Callable[[Arguments], Awaitable[dict[str, Any]]]
@@ -84,7 +85,7 @@ class ControlServer:
         return self.board.status()
 
     async def _do_stats(self, _request: Arguments) -> dict[str, Any]:
-        return self.board.port.wire.figures()
+        return {**self.board.port.wire.figures(), "flash": self.board.chip.flash_figures()}
 
     async def _do_press(self, request: Arguments) -> dict[str, Any]:
         hold_ms = _whole(request, "hold_ms", 1, _MAX_HOLD_MS)
@@ -128,6 +129,11 @@ class ControlServer:
             self.board.power_on()
         else:
             self.board.power_off()
+        return {}
+
+    async def _do_cut_power_at(self, request: Arguments) -> dict[str, Any]:
+        operation = _whole(request, "operation", 1, _MAX_OPERATIONS)
+        self.board.chip.cut_power_at(operation, _whole(request, "done_percent", 0, 100))
         return {}
 
 

@@ -18,7 +18,7 @@ class Flash:
     """A NOR flash of ``size`` bytes in a file: programming clears bits, erasing sets whole sectors to 0xFF.
 
     Every change is in the kernel when the call returns, so it outlives a SIGKILL of this process. The file is
-    shared with the chip's process, which opens it by its path; the two never write at the same time.
+    shared with the chip's process, which reads it in place.
     """
 
     def __init__(self, path: Path, size: int) -> None:

@@ -17,8 +17,8 @@ from ansim.virtual import wire
 RUNTIME = Path(__file__).parent / "runtime"
 
 # Without "site" a start takes 9 ms, not 25. The pty becomes the controlling terminal, so that the kernel ends this
-# process (SIGHUP) when the board's process goes, however it goes; an orphan would spin on its closed terminal and
-# write to the flash of the board that is started next. Below nohup SIGHUP is ignored, and children inherit that.
+# process (SIGHUP) when the board's process goes, however it goes; an orphan would spin on its closed terminal.
+# Below nohup SIGHUP is ignored, and children inherit that.
 _LAUNCH = (
     "import sys, fcntl, termios, _signal; _signal.signal(_signal.SIGHUP, _signal.SIG_DFL); "
     "fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
@@ -45,7 +45,7 @@ class Process:
 
     Args:
         folder: its working directory; nothing of it is visible inside.
-        flash: the flash file.
+        flash: the flash file, which it reads in place; it asks the board to write.
         inputs: the file of wire.Inputs.
         heap_bytes: the size of MicroPython's heap.
 
@@ -60,7 +60,7 @@ class Process:
         self.frames, frames_end = os.pipe()
         replies_end, self._replies = os.pipe()
         bell_end, self._bell = os.pipe()
-        inputs_fd, flash_fd = os.open(inputs, os.O_RDONLY), os.open(flash, os.O_RDWR)
+        inputs_fd, flash_fd = os.open(inputs, os.O_RDONLY), os.open(flash, os.O_RDONLY)
         given = (frames_end, replies_end, bell_end, inputs_fd, flash_fd)
         for fd in (self.uart, self._bell):
             os.set_blocking(fd, False)

@@ -1,10 +1,12 @@
-"""What the board answers to its chip: radio, I2C bus, RTC memory, NVS. One method a request."""
+"""What the board answers to its chip: radio, I2C bus, RTC memory, flash, NVS. One method a request."""
 
 import errno
 import json
 from collections.abc import Callable
 
 from ansim.virtual.air import Air
+from ansim.virtual.chip_flash import ChipFlash
+from ansim.virtual.flash import SECTOR_BYTES, FlashRangeError
 from ansim.virtual.models import Lis2dw12, Part
 from ansim.virtual.models.lis2dw12 import ADDRESS
 from ansim.virtual.nvs_flash import NvsError, NvsFlash
@@ -16,7 +18,7 @@ _ESP_ERR_WIFI = 16  # EBUSY stands for the driver's "wrong state"
 _NVS_NOT_INITIALISED = 0x1101
 
 # What a request raises in which the program gave something that is no text, no number, or not there.
-NONSENSE = (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError)
+NONSENSE = (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError, FlashRangeError)
 
 Answer = tuple[int, bytes]
 
@@ -26,6 +28,7 @@ class Services:
 
     Args:
         air: the radio's surroundings.
+        flash: what the chip writes to.
         mac: the station's address.
         now_ms: a clock that does not go back.
         later: runs a slow answer to a request aside: (request, work).
@@ -36,9 +39,15 @@ class Services:
     """
 
     def __init__(
-        self, air: Air, mac: bytes, now_ms: Callable[[], int], later: Callable[[Frame, Callable[[], Answer]], None]
+        self,
+        air: Air,
+        flash: ChipFlash,
+        mac: bytes,
+        now_ms: Callable[[], int],
+        later: Callable[[Frame, Callable[[], Answer]], None],
     ) -> None:
         self._air = air
+        self._flash = flash
         self._mac = mac
         self._now_ms = now_ms
         self._later = later
@@ -56,6 +65,8 @@ class Services:
             Op.RTC_READ: lambda _: (0, self.rtc_memory),
             Op.RTC_WRITE: self._rtc_write,
             Op.CLOCK: self._clock,
+            Op.FLASH_PROGRAM: self._flash_program,
+            Op.FLASH_ERASE: self._flash_erase,
         }
 
     def power_on(self) -> None:
@@ -64,7 +75,11 @@ class Services:
         self.clock_offset_us = 0
 
     def answer(self, frame: Frame) -> Answer | None:
-        """Return status and payload for a request, or None when the answer comes later."""
+        """Return status and payload for a request, or None when the answer comes later.
+
+        Raises:
+            PowerCut: while this was done the power went.
+        """
         found = self._answers.get(frame.op)
         if found is None:
             return -errno.ENOSYS, b""
@@ -111,6 +126,14 @@ class Services:
 
     def _clock(self, frame: Frame) -> Answer:
         self.clock_offset_us = int.from_bytes(frame.payload, "little", signed=True)
+        return 0, b""
+
+    def _flash_program(self, frame: Frame) -> Answer:
+        self._flash.program(frame.argument, frame.payload)
+        return 0, b""
+
+    def _flash_erase(self, frame: Frame) -> Answer:
+        self._flash.erase(frame.argument, SECTOR_BYTES)
         return 0, b""
 
     # NVS: the payload is namespace, key and value, NUL between

@@ -46,6 +46,8 @@ class Op(IntEnum):
     RTC_WRITE = 39  # payload: RTC memory
     CLOCK = 40  # argument unused; payload: 8 bytes, microseconds to add to the clock since power-on
     SLEEP = 41  # payload: JSON; the chip is put to sleep and not answered (deep) or told its wake reason (light)
+    FLASH_PROGRAM = 42  # argument: address; payload: bytes
+    FLASH_ERASE = 43  # argument: address of the sector
 
 
 RPC_FIRST = Op.BOOT

@@ -30,6 +30,8 @@ RTC_READ = const(38)
 RTC_WRITE = const(39)
 CLOCK = const(40)
 SLEEP = const(41)
+FLASH_PROGRAM = const(42)
+FLASH_ERASE = const(43)
 
 RISES = const(64)
 FALLS = const(128)
@@ -68,7 +70,7 @@ def open_fds(fds):
     _replies = open(fds[1], "rb")
     bell = open(fds[2], "rb")
     _inputs_file = open(fds[3], "rb")
-    flash = open(fds[4], "r+b")
+    flash = open(fds[4], "rb")
     _waiter = uselect.poll()
     _waiter.register(bell, uselect.POLLIN)
     # The first wait allocates what all later ones use.

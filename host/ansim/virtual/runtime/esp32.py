@@ -12,6 +12,8 @@ HEAP_EXEC = const(1)
 
 _BLOCK = const(4096)
 _ERASED = b"\xff" * _BLOCK
+# What one request to the board carries: a part of a block.
+_PIECE = const(2048)
 _NVS_ERRORS = {
     0x1102: "ESP_ERR_NVS_NOT_FOUND",
     0x1105: "ESP_ERR_NVS_NOT_ENOUGH_SPACE",
@@ -104,7 +106,7 @@ class Partition:
         return (kind, subtype, offset, size, label, False)
 
     def readblocks(self, block, buffer, offset=0):
-        self._seek(block, offset, len(buffer))
+        _link.flash.seek(self._at(block, offset, len(buffer)))
         _link.flash.readinto(buffer)
 
     def writeblocks(self, block, buffer, offset=None):
@@ -112,14 +114,20 @@ class Partition:
             for erased in range(block, block + len(buffer) // _BLOCK):
                 self.ioctl(6, erased)
             offset = 0
-        self._seek(block, offset, len(buffer))
-        _link.flash.write(buffer)
+        at = self._at(block, offset, len(buffer))
+        if len(buffer) <= _PIECE:
+            _program(at, buffer)
+            return
+        view = memoryview(buffer)
+        for start in range(0, len(buffer), _PIECE):
+            _program(at + start, view[start : start + _PIECE])
 
-    def _seek(self, block, offset, length):
+    def _at(self, block, offset, length):
+        """Return the address in the flash of what is all in this partition."""
         at = block * _BLOCK + offset
         if at < 0 or at + length > self._blocks * _BLOCK:
             raise OSError(22)
-        _link.flash.seek(self._offset + at)
+        return self._offset + at
 
     def ioctl(self, op, argument):
         if op == 4:
@@ -127,9 +135,12 @@ class Partition:
         if op == 5:
             return _BLOCK
         if op == 6:
-            self._seek(argument, 0, _BLOCK)
-            _link.flash.write(_ERASED)
+            _link.check(_link.ask(_link.FLASH_ERASE, self._at(argument, 0, _BLOCK)))
         return 0
+
+
+def _program(at, data):
+    _link.check(_link.ask(_link.FLASH_PROGRAM, at, data))
 
 
 def _mount():

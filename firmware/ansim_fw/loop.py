@@ -38,7 +38,7 @@ class Duty:
         button: "pins.ButtonPin",
         outputs: "pins.Outputs",
         gauge: "power.BatteryGauge",
-        journal: "journal_file.JournalFile",
+        journal: "journal.Journal",
         settings: "settings.Settings",
         identity: "settings.Identity",
         link: "link.Link",
@@ -88,6 +88,7 @@ class Duty:
         while not self._leave:
             try:
                 self.cycle()
+                self._journal.mend()
             except Exception as error:
                 # Whatever it was, the button must go on working. The watchdog was not fed: if it stays, it resets.
                 self._stumble(error)
@@ -185,8 +186,6 @@ class Duty:
 
     def _forget(self, action: "tuple[Any, ...]") -> None:
         self._journal.forget(action[1])
-        if self._journal.due():
-            self._journal.rewrite(self.device.outbox.durable_events())
 
     def _show(self, action: "tuple[Any, ...]") -> None:
         self._indicator.show(action[1])
@@ -255,4 +254,5 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ansim_fw.hal import journal_file, link, pins, power, settings, watchdog
+    from ansim_fw.core import journal
+    from ansim_fw.hal import link, pins, power, settings, watchdog

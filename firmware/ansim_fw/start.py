@@ -4,8 +4,8 @@ import select
 
 from ansim_fw.board_data import BOARD
 from ansim_fw.core.device import Device
-from ansim_fw.hal import pins, power
-from ansim_fw.hal.journal_file import JournalFile
+from ansim_fw.core.journal import Journal
+from ansim_fw.hal import journal_file, pins, power
 from ansim_fw.hal.link import Link
 from ansim_fw.hal.settings import Identity, Settings
 from ansim_fw.hal.watchdog import Watchdog
@@ -21,10 +21,12 @@ def duty(button: pins.ButtonPin, guard: Watchdog) -> Duty:
     reset = power.reset_cause()
     low_mv = power.low_mv(BOARD)
     core = Device(boot, settings.settings(), power.seed(), VERSION, reset, low_mv, identity.complete)
-    journal = JournalFile()
+    journal = journal_file.open_journal(core.report)
     damaged = _restore(core, journal)
     if damaged or not counted:
         core.report("journal")
+    if not journal_file.room_is_kept():
+        core.report("storage")
     if reset == "watchdog":
         core.report("watchdog")
     poller = select.poll()
@@ -34,13 +36,12 @@ def duty(button: pins.ButtonPin, guard: Watchdog) -> Duty:
     return Duty(core, button, outputs, gauge, journal, settings, identity, link, guard, poller)
 
 
-def _restore(core: Device, journal: JournalFile) -> bool:
+def _restore(core: Device, journal: Journal) -> bool:
     """Give core the events that wait in the journal; tell whether the journal was damaged."""
     try:
         waiting, damaged = journal.load()
     except Exception:
         # Whatever is wrong with the old journal, the device must start and its button work.
-        journal.set_aside()
         return True
     for event in waiting:
         core.restore(event)

@@ -20,7 +20,7 @@ DEFAULT_CLIENT_PORT = 4222
 MAX_NETWORKS = 8
 
 _HOST = re.compile(r"(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*")
-_KEYS = ("site", "role", "heartbeat_min", "broker")
+_KEYS = ("site", "role", "heartbeat_min", "spread_s", "broker")
 _BROKER_KEYS = ("host", "port", "client_port")
 
 
@@ -42,6 +42,8 @@ class Fleet:
         port: its MQTT port (TLS); 0: not chosen yet, the broker takes a free one when it first starts.
         client_port: its NATS port (TLS), for receivers; 0: likewise.
         heartbeat_min: minutes between heartbeats of a new device.
+        spread_s: over how many seconds a fleet spreads when it comes back; it makes its number of devices divided by
+            this many connections a second.
         role: a new device's, unless told otherwise.
         wifi: in the order of preference.
     """
@@ -51,6 +53,7 @@ class Fleet:
     port: int = DEFAULT_MQTT_PORT
     client_port: int = DEFAULT_CLIENT_PORT
     heartbeat_min: int = config.default("heartbeat_min")
+    spread_s: int = config.default("spread_s")
     role: str = ROLES[0]
     wifi: tuple[WifiNetwork, ...] = ()
 
@@ -116,10 +119,10 @@ def _check(fleet: Fleet) -> None:
     _check_host(fleet.host)
     _checked_port("port", fleet.port)
     _checked_port("client_port", fleet.client_port)
-    try:
-        config.check("heartbeat_min", fleet.heartbeat_min)
-    except ValueError as error:
-        raise BadInput(str(error), "It is the number of minutes between two signs of life.") from error
+    _check_setting("heartbeat_min", fleet.heartbeat_min, "It is the number of minutes between two signs of life.")
+    _check_setting(
+        "spread_s", fleet.spread_s, "It is the seconds over which devices come back after an outage."
+    )
     if fleet.role not in ROLES:
         raise BadInput(
             f"role {str(fleet.role)[:40]!r} is not known{_did_you_mean(str(fleet.role), ROLES)}",
@@ -129,6 +132,13 @@ def _check(fleet: Fleet) -> None:
         raise BadInput(f"there are {len(fleet.wifi)} Wi-Fi networks", f"A device takes up to {MAX_NETWORKS}.")
     for network in fleet.wifi:
         check_wifi(network.ssid, network.passphrase)
+
+
+def _check_setting(name: str, value: object, hint: str) -> None:
+    try:
+        config.check(name, value)
+    except ValueError as error:
+        raise BadInput(str(error), hint) from error
 
 
 def _check_host(host: object) -> None:
@@ -189,6 +199,7 @@ def _toml(fleet: Fleet) -> str:
         f'site = "{fleet.site}"\n'
         f'role = "{fleet.role}"\n'
         f"heartbeat_min = {fleet.heartbeat_min}\n"
+        f"spread_s = {fleet.spread_s}\n"
         "\n"
         "[broker]\n"
         f'host = "{fleet.host}"  # as devices reach it\n'

@@ -25,6 +25,11 @@ CACHE_BYTES = 4 * READ_BYTES
 # The oldest that is in use: a device's MicroPython raises it when it writes, and could not lower it.
 DISK_VERSION = 0x00020000
 
+# So much the firmware's journal grows: 64 waiting events on two shelves take 32 blocks (make bench), 12 of them from
+# the start, and a few more while they change. hal/journal_file.py gives the file up when something else needs the room.
+ROOM = "journal/room"
+ROOM_BYTES = 24 * BLOCK_BYTES
+
 # Drops assert statements, which help no wearer, and keeps line numbers, which a field report needs.
 OPTIMISATION = "-O1"
 
@@ -62,7 +67,7 @@ def build_firmware(board: Board, home: Home, source: Path | None = None) -> Firm
     build = f"{VERSION}+{_digest(files, data)}"
     module = f"BUILD = {build!r}\nBOARD = {data}\n".encode()
     files |= _compiled({"ansim_fw/board_data.py": module}, board.board.native_arch, home.cache)
-    return Firmware(build, files)
+    return Firmware(build, files | {ROOM: b"\xff" * ROOM_BYTES})
 
 
 def _scripts(source: Path) -> dict[str, bytes]:

@@ -39,6 +39,7 @@ class Settings:
     port: int
     generation: int
     heartbeat_min: int
+    spread_s: int
     ca_der: bytes = field(repr=False)
     wifi: tuple[tuple[str, str], ...] = field(repr=False)
     jwt: str = field(repr=False)
@@ -126,5 +127,6 @@ def _numbers(settings: Settings) -> dict[str, int]:
         "port": settings.port,
         "boot": settings.generation * BOOTS_PER_GENERATION,
         "hb_min": config.check("heartbeat_min", settings.heartbeat_min),
+        "spread_s": config.check("spread_s", settings.spread_s),
         "cancel_s": config.default("cancel_s"),
     }

@@ -137,6 +137,7 @@ class Provisioner:
             port=self._fleet.port,
             generation=generation,
             heartbeat_min=self._fleet.heartbeat_min,
+            spread_s=self._fleet.spread_s,
             ca_der=self._authority.ca_der(),
             wifi=tuple((network.ssid, network.passphrase) for network in self._fleet.wifi),
             jwt=self._token,

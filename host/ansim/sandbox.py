@@ -129,7 +129,7 @@ class Sandbox:
 
     def make_fleet(self) -> None:
         """Make keys, certificates and settings, as ``ansim init`` does."""
-        fleet = Fleet(site="sandbox", role="hub", port=0, client_port=0).with_network(WIFI)
+        fleet = Fleet(site="sandbox", role="hub", port=0, client_port=0, spread_s=0).with_network(WIFI)
         credentials.make(self.home, fleet.host)
         fleet.save_wifi(self.home)
         fleet.save(self.home)

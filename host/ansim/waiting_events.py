@@ -1,6 +1,5 @@
 """Reading a device's journal out of its flash: which events wait there that no receiver has acknowledged."""
 
-import zlib
 from collections.abc import Callable
 
 from littlefs import LittleFS, LittleFSError, UserContext
@@ -8,14 +7,11 @@ from littlefs.lfs import LFSConfig
 
 from ansim.errors import DeviceError
 from ansim.image import BLOCK_BYTES, mount
-from ansim_fw.core import journal, message
 
 # Reads flash: (offset in the filesystem's partition, bytes) -> content.
 ReadFlash = Callable[[int, int], bytes]
 
-JOURNAL = "/journal"
-# The firmware keeps its journal below 68 KB.
-_MAX_JOURNAL_BYTES = 1 << 18
+SHELVES = ("/journal/a", "/journal/b")
 # Directories are short and at the start of their blocks, so a device's flash is fetched in pieces of this size.
 _PIECE_BYTES = 1024
 
@@ -56,41 +52,27 @@ def waiting_events(read_flash: ReadFlash, size: int) -> int:
         DeviceError: there is a filesystem that can't be read, so that nobody knows.
     """
     flash = _RemoteFlash(read_flash)
-    content = b""
+    waiting: set[str] = set()
     try:
-        content = _journal(mount(flash, size))
-    except (FileNotFoundError, IsADirectoryError):
-        pass
+        filesystem = mount(flash, size)
+        for shelf in SHELVES:
+            waiting |= _waiting_on(filesystem, shelf)
     except LittleFSError as error:
         # A chip that is blank, or held something else before, is "corrupt" to LittleFS.
         if error.code != LittleFSError.Error.LFS_ERR_CORRUPT and not flash.failure:
             raise DeviceError(f"the device's filesystem can't be read: {error.name}", "") from error
     if flash.failure:
         raise flash.failure
-    scanner = journal.Scanner(zlib.crc32)
-    return _count([*scanner.feed(content), *scanner.finish()])
-
-
-def _journal(filesystem: LittleFS) -> bytes:
-    with filesystem.open(JOURNAL, "rb") as file:
-        content: bytes = file.read(_MAX_JOURNAL_BYTES)
-        return content
-
-
-def _count(records: list[tuple[int, bytes]]) -> int:
-    """Count the events without an acknowledgement; one that can't be read counts, for it may be an alarm."""
-    waiting: set[tuple[int, int] | int] = set()
-    for number, (kind, payload) in enumerate(records):
-        if kind == journal.ACKNOWLEDGED:
-            waiting.discard(journal.id_of(payload))
-        elif kind == journal.EVENT:
-            waiting.add(_event_id(payload) or number)
     return len(waiting)
 
 
-def _event_id(payload: bytes) -> tuple[int, int] | None:
+def _waiting_on(filesystem: LittleFS, shelf: str) -> set[str]:
+    """Return the names of the records on a shelf; one that is damaged counts, for it may be an alarm."""
     try:
-        event = message.to_event(message.decode_event(payload))
-    except ValueError:
-        return None
-    return event.boot, event.seq
+        names = filesystem.listdir(shelf)
+    except LittleFSError as error:
+        if error.code == LittleFSError.Error.LFS_ERR_NOENT:
+            return set()
+        raise
+    # The power went before an empty one was written: its event never left the device, and never will.
+    return {name for name in names if filesystem.stat(f"{shelf}/{name}").size > 0}

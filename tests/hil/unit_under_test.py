@@ -55,6 +55,7 @@ class UnitUnderTest:
             "port": fleet.port,
             "generation": generation,
             "heartbeat_min": fleet.heartbeat_min,
+            "spread_s": fleet.spread_s,
             "ca_der": authority.ca_der(),
             "wifi": tuple((network.ssid, network.passphrase) for network in fleet.wifi),
             "jwt": authority.device_token(identity),

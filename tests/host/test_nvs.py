@@ -21,6 +21,7 @@ def settings(**changes: object) -> Settings:
         port=8883,
         generation=1,
         heartbeat_min=60,
+        spread_s=30,
         ca_der=b"\x30\x82certificate",
         wifi=(("home", SECRET),),
         jwt="eyJ0eXAiOiJqd3QifQ.secret.token",

@@ -7,20 +7,22 @@ from littlefs import UserContext
 
 from ansim.errors import DeviceError
 from ansim.image import filesystem_image, mount
-from ansim.waiting_events import waiting_events
+from ansim.waiting_events import SHELVES, waiting_events
 from ansim_fw.core import journal
+from ansim_fw.core.event import ALARM, Event
 
 VFS_BYTES = 0x200000
 CODE = {f"ansim_fw/core/module{number}.mpy": bytes(3000) for number in range(30)} | {"main.py": b"pass"}
 
 
-def event(seq: int) -> bytes:
-    text = f'{{"v":1,"boot":3,"seq":{seq},"type":"alarm","kind":"sos","try":1}}'
-    return journal.record(journal.EVENT, text.encode(), zlib.crc32)
+def event(seq: int) -> tuple[str, bytes]:
+    made = Event(3, seq, ALARM, "sos")
+    return journal.name_of(made), journal.record(made, zlib.crc32)
 
 
-def acknowledged(seq: int) -> bytes:
-    return journal.record(journal.ACKNOWLEDGED, journal.id_payload(3, seq), zlib.crc32)
+def on_shelves(first: list[tuple[str, bytes]], second: list[tuple[str, bytes]]) -> dict[str, bytes]:
+    shelves = zip(SHELVES, (first, second), strict=True)
+    return {f"{shelf[1:]}/{name}": data for shelf, records in shelves for name, data in records}
 
 
 class Flash:
@@ -39,21 +41,21 @@ class Flash:
 
 
 @pytest.mark.parametrize(
-    ("content", "waiting"),
+    ("first", "second", "waiting"),
     [
-        (b"", 0),
-        (event(1), 1),
-        (event(1) + acknowledged(1), 0),
-        (event(1) + event(2) + acknowledged(1), 1),
-        (event(1) + event(1), 1),
-        (event(1) + b"damaged" + event(2)[:-3] + event(3), 2),
-        (journal.record(journal.EVENT, b'{"v":2,"of a later version":1}', zlib.crc32), 1),
-        (b"".join(event(seq) for seq in range(200)), 200),
+        ([event(1)], [event(1)], 1),
+        ([event(1), event(2)], [event(2)], 2),
+        ([event(1)], [(event(1)[0], b"")], 1),
+        ([(event(1)[0], b"")], [], 0),
+        ([(event(1)[0], b"damaged")], [], 1),
+        ([event(seq) for seq in range(64)], [event(seq) for seq in range(64)], 64),
     ],
-    ids=["empty", "one", "acknowledged", "one of two", "twice the same", "damaged", "of a later version", "many"],
+    ids=["one", "half forgotten", "half written", "not written", "damaged", "as many as can wait"],
 )
-def test_events_without_an_acknowledgement_are_counted(content: bytes, waiting: int) -> None:
-    assert waiting_events(Flash(CODE | {"journal": content}).read, VFS_BYTES) == waiting
+def test_events_without_an_acknowledgement_are_counted(
+    first: list[tuple[str, bytes]], second: list[tuple[str, bytes]], waiting: int
+) -> None:
+    assert waiting_events(Flash(CODE | on_shelves(first, second)).read, VFS_BYTES) == waiting
 
 
 def test_a_device_without_a_journal_or_without_a_filesystem_has_none() -> None:
@@ -68,27 +70,28 @@ def test_a_device_without_a_journal_or_without_a_filesystem_has_none() -> None:
 
 
 def test_a_filesystem_that_a_newer_micropython_has_written_to_is_read() -> None:
-    flash = Flash(CODE | {"journal": event(1)})
+    flash = Flash(CODE | on_shelves([event(1)], [event(1)]))
     filesystem = mount(UserContext(buffer=flash.content), VFS_BYTES)
-    with filesystem.open("journal", "ab") as file:
-        file.write(event(2))
+    name, data = event(2)
+    with filesystem.open(f"{SHELVES[0]}/{name}", "wb") as file:
+        file.write(data)
     assert waiting_events(flash.read, VFS_BYTES) == 2
 
 
 def test_a_filesystem_of_another_size_is_not_taken_for_an_empty_one() -> None:
-    flash = Flash(CODE | {"journal": event(1)})
+    flash = Flash(CODE | on_shelves([event(1)], [event(1)]))
     with pytest.raises(DeviceError, match="can't be read"):
         waiting_events(flash.read, VFS_BYTES // 2)
 
 
 def test_little_is_fetched_to_find_out() -> None:
-    flash = Flash(CODE | {"journal": event(1)})
+    flash = Flash(CODE | on_shelves([event(1)], [event(1)]))
     waiting_events(flash.read, VFS_BYTES)
     assert flash.fetched <= 32_768
 
 
 def test_a_line_that_fails_on_the_way_is_an_error_and_not_an_empty_journal() -> None:
-    flash = Flash(CODE | {"journal": event(1)})
+    flash = Flash(CODE | on_shelves([event(1)], [event(1)]))
 
     def failing(offset: int, size: int) -> bytes:
         if flash.fetched > 3000:

@@ -13,7 +13,7 @@ class Bench:
     """
 
     def __init__(self, provisioned=True, link=link_watch.UP, cancel_s=30, durable=True):
-        settings = {"heartbeat_min": 60, "cancel_s": cancel_s}
+        settings = {"heartbeat_min": 60, "cancel_s": cancel_s, "spread_s": 0}
         self.device = device.Device(3, settings, 77, "0.1.0", "power_on", 3400, provisioned)
         self.inputs = device.Inputs()
         self.inputs.link = link

@@ -1,10 +1,5 @@
-from ansim_fw.core import config, indicator, journal, json_seq, mqtt
+from ansim_fw.core import config, indicator, json_seq, mqtt
 from ansim_fw.core.retry import Jitter, wait_ms
-
-try:
-    from binascii import crc32
-except ImportError:
-    from zlib import crc32
 
 
 def raises(call, *args):
@@ -60,44 +55,6 @@ def test_a_text_of_the_longest_length_is_taken_and_a_longer_one_is_not():
     longest = b"x" * json_seq.MAX_REQUEST
     assert read_sequence(b"\x1e" + longest + b"\n") == [longest]
     assert read_sequence(b"\x1e" + longest + b"x\n\x1e{}\n") == [None, b"{}"]
-
-
-def scan(data, size=512):
-    """Read a journal in pieces of size and return its records and the number of damaged bytes."""
-    scanner = journal.Scanner(crc32)
-    records = []
-    for at in range(0, len(data), size):
-        records += scanner.feed(data[at : at + size])
-    return records + scanner.finish(), scanner.damaged
-
-
-def test_records_are_read_back_in_order_in_pieces_of_any_size():
-    data = journal.record(journal.EVENT, b"one", crc32) + journal.record(journal.ACKNOWLEDGED, b"", crc32)
-    for size in range(1, len(data) + 1):
-        assert scan(data, size) == ([(journal.EVENT, b"one"), (journal.ACKNOWLEDGED, b"")], 0)
-
-
-def test_each_flipped_bit_loses_one_record_and_is_noticed():
-    first, second = journal.record(1, b"first", crc32), journal.record(1, b"second", crc32)
-    for at in range(len(first)):
-        for bit in range(8):
-            torn = bytearray(first + second)
-            torn[at] ^= 1 << bit
-            records, damaged = scan(bytes(torn))
-            assert records == [(1, b"second")]
-            assert damaged > 0
-
-
-def test_a_record_cut_short_anywhere_leaves_the_ones_before_it():
-    first, second = journal.record(1, b"first", crc32), journal.record(1, b"second", crc32)
-    for length in range(len(first), len(first + second)):
-        records, damaged = scan((first + second)[:length])
-        assert records == [(1, b"first")]
-        assert damaged == length - len(first)
-
-
-def test_ids_in_the_journal_are_read_back():
-    assert journal.id_of(journal.id_payload(0x3FFFFFFF, 7)) == (0x3FFFFFFF, 7)
 
 
 def test_a_connect_is_what_the_standard_says():
@@ -159,3 +116,12 @@ def test_patterns_can_be_told_apart():
         player.show(pattern)
         played.add(tuple(player.step(50) for _ in range(400)))
     assert len(played) == len(indicator.NAMES)
+
+
+def test_no_two_devices_of_a_box_wait_alike_and_none_repeats_itself():
+    first = [Jitter(0x12345600 + number).below(30001) for number in range(200)]
+    assert len(set(first)) > 190
+    for tenth in range(10):
+        assert 5 <= len([wait for wait in first if tenth * 3000 <= wait < tenth * 3000 + 3000]) <= 40
+    jitter = Jitter(7)
+    assert len({jitter.below(1 << 30) for _ in range(5000)}) == 5000

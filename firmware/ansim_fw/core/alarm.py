@@ -86,6 +86,16 @@ class Alarms:
                 return alarm.age_ms
         return -1
 
+    def idle_ms(self, failing_ms: int) -> int:
+        """Return how long nothing changes: until raised_ms() reaches failing_ms, or an alarm is forgotten."""
+        idle_ms = FORGET_MS
+        raised_ms = self.raised_ms()
+        if 0 <= raised_ms < failing_ms:
+            idle_ms = failing_ms - raised_ms
+        if self.current and self.current[0].state == ACKNOWLEDGED:
+            idle_ms = min(idle_ms, FORGET_MS - self.current[0].age_ms)
+        return idle_ms
+
     def pass_time(self, elapsed_ms: int) -> None:
         if not self.current:
             return

@@ -12,6 +12,9 @@ DEBOUNCE_MS = const(20)
 HOLD_MS = const(3000)
 STUCK_MS = const(60000)
 
+# Nothing is due.
+_NEVER_MS = const(0x3FFFFFFF)
+
 # One sample counts for at most this long, so that a press needs two samples that agree.
 _SAMPLE_MS = const(10)
 
@@ -52,6 +55,17 @@ class Button:
             self._level_ms = DEBOUNCE_MS
             return PRESS
         return PRESS | RELEASE if unseen else 0
+
+    def idle_ms(self) -> int:
+        """Return how long until the next sample tells something, if the level stays as it is."""
+        if not self.down:
+            return _SAMPLE_MS if self._level_ms > 0 else _NEVER_MS
+        if self._level_ms < DEBOUNCE_MS:
+            return _SAMPLE_MS
+        for limit_ms in (HOLD_MS, STUCK_MS):
+            if self.held_ms < limit_ms:
+                return limit_ms - self.held_ms
+        return _NEVER_MS
 
     def _integrate(self, elapsed_ms: int, level_down: bool) -> None:
         credit_ms = min(elapsed_ms, _SAMPLE_MS)

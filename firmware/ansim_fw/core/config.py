@@ -4,6 +4,7 @@
 LIMITS = {
     "heartbeat_min": (1, 1440, 60),
     "cancel_s": (0, 120, 30),
+    "spread_s": (0, 300, 30),
 }
 
 

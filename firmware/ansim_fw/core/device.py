@@ -5,6 +5,7 @@ from micropython import const
 from ansim_fw.core import alarm, battery, button, event, indicator, link_watch, outbox
 from ansim_fw.core.event import Event
 from ansim_fw.core.heartbeat import Heartbeat
+from ansim_fw.core.message import FIRST_HEARTBEAT_SEQ
 from ansim_fw.core.retry import Jitter
 
 # Actions: tuples that start with one of these.
@@ -23,6 +24,8 @@ FAILING_MS = const(10000)
 SAFE_HOLD_MS = const(5000)
 
 _NOTE_MS = const(10000)
+# What has to be tried again is tried again this soon.
+_AGAIN_MS = const(10)
 
 
 class Inputs:
@@ -55,7 +58,7 @@ class Device:
 
     Args:
         boot: number of this start, never used before.
-        settings: heartbeat_min and cancel_s, checked by config.check.
+        settings: every setting of config.LIMITS, checked by config.check.
         seed: makes this device's jitter its own.
         firmware, reset: version and reset cause, told in heartbeats.
         low_mv: battery voltage that counts as low.
@@ -82,12 +85,13 @@ class Device:
         self.retries = 0
         self.pattern = -1
         self._seq = 0
+        self._beat_seq = FIRST_HEARTBEAT_SEQ
         self._firmware = firmware
         self._reset = reset
         self._provisioned = provisioned
         self._button = button.Button()
         self._battery = battery.Battery(low_mv)
-        self._watch = link_watch.LinkWatch(jitter)
+        self._watch = link_watch.LinkWatch(jitter, settings["spread_s"] * 1000)
         self._actions: list[tuple[Any, ...]] = []
         self._up_ms = 0
         self._was_up = False
@@ -119,6 +123,8 @@ class Device:
             self.heartbeat.set_interval(value)
         elif name == "cancel_s":
             self.alarms.cancel_ms = value * 1000
+        elif name == "spread_s":
+            self._watch.spread_ms = value * 1000
 
     def step(self, elapsed_ms: int, inputs: Inputs) -> "list[tuple[Any, ...]]":
         """Pass time, take inputs in, and return the actions, in order.
@@ -138,6 +144,19 @@ class Device:
             self._watch_link(elapsed_ms, inputs)
         self._show()
         return self._actions
+
+    def idle_ms(self, inputs: Inputs) -> int:
+        """Return how long the next step may be put off, if all inputs stay as they are: nothing is due before."""
+        if self._actions or inputs.stored or inputs.commands:
+            return 0
+        if self._owed:
+            return _AGAIN_MS
+        idle_ms = min(self._button.idle_ms(), self.alarms.idle_ms(FAILING_MS))
+        if self._held_since_start and not self.safe and self._button.down:
+            idle_ms = min(idle_ms, max(SAFE_HOLD_MS - self._button.held_ms, 0))
+        if self._note_ms > 0:
+            idle_ms = min(idle_ms, self._note_ms)
+        return min(idle_ms, self._link_idle_ms(inputs)) if self._provisioned else idle_ms
 
     # Time
 
@@ -290,9 +309,16 @@ class Device:
             if self._watch.silent(elapsed_ms, self.outbox.urgent()):
                 self._actions.append((RECONNECT,))
 
+    def _link_idle_ms(self, inputs: Inputs) -> int:
+        up = inputs.link == link_watch.UP
+        idle_ms = min(
+            self.outbox.idle_ms(up), self._watch.idle_ms(inputs.link, self.outbox.urgent(), inputs.link_fault)
+        )
+        return min(idle_ms, self.heartbeat.idle_ms()) if up else idle_ms
+
     def _make_heartbeat(self, inputs: Inputs) -> None:
         self.outbox.drop_heartbeats()
-        made = Event(self.boot, self._seq, event.HEARTBEAT)
+        made = Event(self.boot, self._beat_seq, event.HEARTBEAT)
         made.data = {
             "battery_mv": inputs.battery_mv,
             "rssi_dbm": inputs.rssi_dbm,
@@ -302,10 +328,11 @@ class Device:
             "heap_free": inputs.heap_free,
             "pending": len(self.outbox.entries),
             "retries": self.retries,
+            "interval_min": self.heartbeat.interval_min,
         }
         fits, _ = self.outbox.add(made, 0, True)
         if fits:
-            self._seq += 1
+            self._beat_seq += 1
 
     def _send(self) -> None:
         entry = self.outbox.next_due()

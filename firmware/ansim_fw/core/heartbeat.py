@@ -18,6 +18,10 @@ class Heartbeat:
         self.interval_min = interval_min
         self._wait_ms = min(self._wait_ms, interval_min * _MS_PER_MIN)
 
+    def idle_ms(self) -> int:
+        """Return how long until the next one is due, if there is a link then."""
+        return self._wait_ms
+
     def step(self, elapsed_ms: int, link_up: bool) -> bool:
         """Pass time; tell whether a heartbeat is to be made now."""
         self._wait_ms = max(self._wait_ms - elapsed_ms, 0)

@@ -23,19 +23,30 @@ LONGEST_SILENCE_MS = const(240000)
 # These do not go away by waiting: somebody has to act, so they are told at once.
 _REFUSALS = ("wifi_refused", "tls_refused", "broker_refused")
 
+# Nothing is due.
+NEVER_MS = const(0x3FFFFFFF)
+
 
 class LinkWatch:
     """Turns the link's ups and downs into attempts, faults and restores; a fault is told once an outage.
 
+    With an alarm waiting it connects at once. Without, a fleet that starts or loses its broker at one moment must not
+    come back at one: each device waits a random part of spread_ms first, and between attempts spread_ms and a part.
     A connection that ends soon after it was made does not begin the waits between attempts anew.
+
+    Args:
+        spread_ms: 0 to connect at once, as a single device may.
     """
 
-    def __init__(self, jitter: Jitter) -> None:
+    def __init__(self, jitter: Jitter, spread_ms: int) -> None:
+        self.spread_ms = spread_ms
         self._jitter = jitter
         self._told: list[str] = []
-        self._wait_ms = 0
+        self._wait_ms = self._first_wait_ms()
         self._down_ms = 0
         self._attempts = 0
+        self._was_up = False
+        self._was_urgent = False
         self._silent_ms = 0
         self._patience_ms = FIRST_SILENCE_MS
 
@@ -47,21 +58,23 @@ class LinkWatch:
             urgent: an alarm waits.
         """
         if link == UP:
+            self._was_up = True
+            self._was_urgent = urgent
             self._down_ms = 0
-            self._pass_wait(elapsed_ms, urgent)
+            self._wait_ms = max(self._wait_ms - elapsed_ms, 0)
             if self._wait_ms == 0:
                 self._attempts = 0
             return False
         self._silent_ms = 0
         self._down_ms = min(self._down_ms + elapsed_ms, GRACE_MS)
+        self._plan(urgent)
         if link == BUSY:
             return False
-        self._pass_wait(elapsed_ms, urgent)
+        self._wait_ms = max(self._wait_ms - elapsed_ms, 0)
         if self._wait_ms > 0:
             return False
         self._attempts += 1
-        limit_ms = URGENT_LIMIT_MS if urgent else CALM_LIMIT_MS
-        self._wait_ms = wait_ms(self._attempts, FIRST_WAIT_MS, limit_ms, self._jitter)
+        self._wait_ms = self._next_wait_ms(urgent)
         return True
 
     def silent(self, elapsed_ms: int, urgent: bool) -> bool:
@@ -78,11 +91,6 @@ class LinkWatch:
         self._silent_ms = 0
         self._patience_ms = FIRST_SILENCE_MS
 
-    def _pass_wait(self, elapsed_ms: int, urgent: bool) -> None:
-        if urgent and self._wait_ms > URGENT_LIMIT_MS:
-            self._wait_ms = URGENT_LIMIT_MS
-        self._wait_ms = max(self._wait_ms - elapsed_ms, 0)
-
     def fault(self, reason: str) -> bool:
         """Tell whether reason (why the link is down; empty: no reason) is to become a fault event now."""
         if not reason or reason in self._told:
@@ -97,3 +105,35 @@ class LinkWatch:
         ended = bool(self._told)
         self._told.clear()
         return ended
+
+    def idle_ms(self, link: int, urgent: bool, reason: str) -> int:
+        """Return how long nothing is due while link, urgent and reason stay as they are."""
+        if link == UP:
+            quiet_ms = self._patience_ms - self._silent_ms if urgent else NEVER_MS
+            return min(quiet_ms, self._wait_ms) if self._attempts else quiet_ms
+        grace_ms = NEVER_MS
+        if reason and reason not in self._told:
+            grace_ms = GRACE_MS - self._down_ms
+        return grace_ms if link == BUSY else min(grace_ms, self._wait_ms)
+
+    def _plan(self, urgent: bool) -> None:
+        """The link is not up: fit the wait to what is new."""
+        if self._was_up and self._attempts == 0:
+            self._wait_ms = 0 if urgent else self._first_wait_ms()
+        elif urgent and not self._was_urgent:
+            # An alarm does not wait for what was planned without it.
+            self._attempts = 0
+            self._wait_ms = 0
+        elif urgent:
+            self._wait_ms = min(self._wait_ms, URGENT_LIMIT_MS)
+        self._was_up = False
+        self._was_urgent = urgent
+
+    def _first_wait_ms(self) -> int:
+        return self._jitter.below(self.spread_ms + 1)
+
+    def _next_wait_ms(self, urgent: bool) -> int:
+        if self.spread_ms and not urgent:
+            return self.spread_ms + self._first_wait_ms()
+        limit_ms = URGENT_LIMIT_MS if urgent else CALM_LIMIT_MS
+        return wait_ms(self._attempts, FIRST_WAIT_MS, limit_ms, self._jitter)

@@ -9,6 +9,8 @@ MAX_BYTES = 512
 MAX_ID = 0x3FFFFFFF
 MAX_NAME = 24
 MAX_INTERVAL_MIN = 1440
+# Heartbeats are numbered from here, all else from 0: a hole among those is an event that did not arrive.
+FIRST_HEARTBEAT_SEQ = 0x20000000
 
 _KINDS = ("alarm", "fault", "restore")
 _LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"

@@ -112,9 +112,16 @@ class Outbox:
         entry.attempts -= 1
         entry.wait_ms = ROOM_MS
 
-    def durable_events(self) -> "list[Event]":
-        """Return the events that belong in the journal: all but heartbeats."""
-        return [entry.event for entry in self.entries if entry.event.type != HEARTBEAT]
+    def idle_ms(self, link_up: bool) -> int:
+        """Return how long no entry is due while link_up stays as it is."""
+        idle_ms = _MAX_AGE_MS
+        for entry in self.entries:
+            if entry.stored:
+                due_ms = entry.wait_ms if link_up else _MAX_AGE_MS
+            else:
+                due_ms = STORE_TIMEOUT_MS + 1 - entry.age_ms
+            idle_ms = min(idle_ms, due_ms)
+        return idle_ms
 
     def urgent(self) -> bool:
         """Tell whether an alarm or a cancel waits."""

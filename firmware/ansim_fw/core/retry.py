@@ -3,21 +3,26 @@
 from micropython import const
 
 _MASK = const(0x3FFFFFFF)
+# An odd number without a pattern: devices of one box have numbers in a row, and must not act in a row.
+_SCATTER = const(0x2C1B3C6D)
 
 
 class Jitter:
     """A small random generator (xorshift, 30 bits), seeded by a device's own number: a run can be repeated."""
 
     def __init__(self, seed: int) -> None:
-        self._state = (seed & _MASK) or 1
+        self._state = ((seed & _MASK) * _SCATTER & _MASK) or 1
+        for _ in range(4):
+            self.below(1)
 
     def below(self, limit: int) -> int:
         """Return a number from 0 to limit - 1; limit up to 2^30."""
-        # The shifts of Marsaglia, "Xorshift RNGs", J. Stat. Soft. 8 (2003), masked first to stay small ints.
+        # Marsaglia, "Xorshift RNGs", J. Stat. Soft. 8 (2003), with shifts whose period is 2^30 - 1 (tested), masked
+        # first to stay small ints.
         state = self._state
         state ^= (state & 0x1FFFF) << 13
-        state ^= state >> 17
-        state ^= (state & 0x1FFFFFF) << 5
+        state ^= state >> 19
+        state ^= (state & 0x7FFFF) << 11
         self._state = state or 1
         return state % limit
 

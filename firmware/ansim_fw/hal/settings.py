@@ -15,7 +15,7 @@ _LONGEST_BLOB = 1024
 _NOT_FOUND = const(-0x1102)
 
 # NVS keys of the settings (at most 15 characters).
-_KEYS = {"heartbeat_min": "hb_min", "cancel_s": "cancel_s"}
+_KEYS = {"heartbeat_min": "hb_min", "cancel_s": "cancel_s", "spread_s": "spread_s"}
 
 # Provisioning never gives out the last generation of 2^19 starts: those that can't be counted get random numbers of it.
 _UNCOUNTED_FIRST = 0x3FF80000

@@ -15,12 +15,15 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from ansim.virtual.forwarder import Service
 from chip_kit import Bench, flash_content
 
 JOIN = (
     "import network, time, socket, select\nw = network.WLAN(network.WLAN.IF_STA)\nw.active(True)\n"
     "def join(name, key, reconnects=-1):\n"
     "  w.config(reconnects=reconnects); w.connect(name, key)\n"
+    "  return until_joined()\n"
+    "def until_joined():\n"
     "  for _ in range(500):\n"
     "    if w.status() != network.STAT_CONNECTING: break\n"
     "    time.sleep_ms(10)\n"
@@ -45,7 +48,7 @@ def test_a_known_network_is_joined_after_a_while(bench: Bench) -> None:
     bench.chip.air.association_ms = 500
     assert bench.run("print(w.status(), w.isconnected())") == "1000 False\n"
     assert bench.run("w.connect('home', 'a passphrase'); print(w.status())") == "1001\n"
-    assert bench.run("print(join('home', 'a passphrase'), w.isconnected(), w.status('rssi'))") == "1010 True -55\n"
+    assert bench.run("print(until_joined(), w.isconnected(), w.status('rssi'))") == "1010 True -55\n"
     assert {"status": 1010} in bench.told("wifi")
 
 
@@ -58,13 +61,126 @@ def test_a_refused_or_absent_network_is_told_when_retries_are_limited(
 
 def test_with_unlimited_retries_the_station_goes_on_until_the_network_is_there(bench: Bench) -> None:
     bench.run("w.connect('later', 'a passphrase')")
-    assert bench.run("time.sleep_ms(200); print(w.status())") == "1001\n"
+    assert bench.run("print(w.status()); time.sleep_ms(200); print(w.status())") == "1001\n201\n"
     bench.chip.air.set_network("later", "a passphrase")
     assert bench.run("while not w.isconnected(): time.sleep_ms(10)\nprint(w.config('ssid'))") == "later\n"
 
 
+def test_the_reason_of_the_last_failure_hides_that_the_next_attempt_is_under_way(bench: Bench) -> None:
+    bench.chip.air.association_ms = 200
+    bench.run("join('elsewhere', '', reconnects=0); w.disconnect()")
+    seen = "w.connect('home', 'a passphrase'); print(w.status())\nwhile not w.isconnected(): time.sleep_ms(10)"
+    assert bench.run(seen + "\nprint(w.status())") == "201\n1010\n"
+
+
+def test_leaving_a_network_takes_a_moment_and_hides_the_next_attempt_too(bench: Bench) -> None:
+    bench.run("join('home', 'a passphrase')")
+    left = "w.disconnect(); print(w.isconnected())\nwhile w.isconnected(): time.sleep_ms(5)"
+    assert bench.run(left + "\nw.connect('home', 'a passphrase'); print(w.status())") == "True\n1000\n"
+    bench.run("while not w.isconnected(): time.sleep_ms(10)")
+
+
+def test_a_station_that_is_busy_takes_no_other_network(bench: Bench) -> None:
+    program = "w.connect('home', 'a passphrase')\ntry: w.connect('other', '')\nexcept OSError: print('busy')"
+    assert bench.run(program) == "busy\n"
+
+
+def test_a_network_whose_dhcp_is_silent_is_never_joined(bench: Bench) -> None:
+    bench.chip.air.set_network("home", "a passphrase", service=Service.NO_ADDRESS)
+    assert bench.run("w.connect('home', 'a passphrase'); time.sleep_ms(300); print(w.status())") == "1001\n"
+    bench.chip.air.set_network("home", "a passphrase")
+    assert bench.run("print(until_joined())") == "1010\n"
+
+
+def test_when_an_access_point_goes_the_station_finds_another_of_the_same_network(bench: Bench) -> None:
+    bench.chip.air.beacon_timeout_ms = 300
+    bench.chip.air.set_network("home", "a passphrase", access_points=(1, 2))
+    bench.run("join('home', 'a passphrase')")
+    bench.chip.air.set_network("home", "a passphrase", access_points=(2,))
+    assert bench.run("while w.isconnected(): time.sleep_ms(5)\nprint(w.status(), until_joined())") == "1001 1010\n"
+    bench.chip.air.set_network("home", "a passphrase", access_points=(3, 2))
+    assert bench.run("time.sleep_ms(500); print(w.isconnected())") == "True\n"
+
+
 def test_a_scan_lists_what_is_in_reach(bench: Bench) -> None:
     assert bench.run("print([(n[0], n[3]) for n in w.scan()])") == "[(b'home', -55)]\n"
+
+
+ASK = (
+    "from ansim_dns import query, addresses\n"
+    "def ask(name, wait_ms=2000):\n"
+    "  s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
+    "  s.connect(socket.getaddrinfo(w.ifconfig()[3], 53)[0][-1])\n"
+    "  asked = query(77, name); s.send(asked)\n"
+    "  p = select.poll(); p.register(s, select.POLLIN)\n"
+    "  return addresses(asked, s.recv(512)) if p.poll(wait_ms) else 'no answer'\n"
+)
+DNS_MODULE = Path(__file__).parents[2] / "firmware" / "ansim_fw" / "core" / "dns.py"
+
+
+@pytest.fixture
+def asking(tmp_path: Path) -> Iterator[Bench]:
+    """A chip that has joined a network and can ask its name server."""
+    with Bench(tmp_path, flash_content({"ansim_dns.py": DNS_MODULE.read_text()})) as made:
+        made.chip.air.set_network("home", "a passphrase")
+        made.chip.power_on()
+        made.sees(">>> ")
+        made.raw_repl()
+        made.run(JOIN + ASK)
+        made.run("join('home', 'a passphrase')")
+        yield made
+
+
+def test_the_networks_name_server_answers_queries(asking: Bench) -> None:
+    assert asking.run("print(ask('localhost'), ask('nobody.invalid'))") == "['127.0.0.1'] []\n"
+
+
+@pytest.mark.parametrize(
+    ("service", "told"),
+    [
+        (Service.NO_NAMES, "no answer"),
+        (Service.UNKNOWN_NAMES, "[]"),
+        (Service.CAPTIVE, "['10.0.2.4']"),
+        (Service.WRONG_NAMES, "['10.0.2.4']"),
+        (Service.NO_WAY_OUT, "['127.0.0.1']"),
+    ],
+)
+def test_a_name_server_does_what_its_network_is_set_to(asking: Bench, service: Service, told: str) -> None:
+    asking.chip.air.set_network("home", "a passphrase", service=service)
+    assert asking.run("print(ask('localhost', 300))") == f"{told}\n"
+
+
+def test_a_name_server_is_not_heard_without_the_radio(asking: Bench) -> None:
+    asking.chip.air.enabled = False
+    assert asking.run("print(ask('localhost', 300))") == "no answer\n"
+
+
+REACH = (
+    "def reach(host, port, wait_ms=2000):\n"
+    "  s = socket.socket(); s.setblocking(False)\n"
+    "  p = select.poll(); p.register(s, select.POLLOUT)\n"
+    "  try: s.connect(socket.getaddrinfo(host, port)[0][-1])\n"
+    "  except OSError: pass\n"
+    "  if not p.poll(wait_ms): return 'no connection'\n"
+    "  s.setblocking(True); s.write(b'hello'); return s.read(5)\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("service", "there", "portal"),
+    [
+        (Service.CAPTIVE, "no connection", b"HTTP/"),
+        (Service.NO_WAY_OUT, "no connection", "no connection"),
+        (Service.WRONG_NAMES, b"hello", b"HTTP/"),
+    ],
+)
+def test_what_is_reached_through_a_network(
+    asking: Bench, echo: "Echo", service: Service, there: object, portal: object
+) -> None:
+    asking.chip.air.set_network("home", "a passphrase", service=service)
+    asking.run(REACH)
+    assert asking.run(f"print(reach('127.0.0.1', {echo.port}, 300))") == f"{there}\n"
+    assert asking.run("print(reach('10.0.2.4', 8883, 300))") == f"{portal}\n"
 
 
 def test_a_name_is_not_found_without_wifi(bench: Bench) -> None:
@@ -132,6 +248,15 @@ def test_a_connection_stands_still_while_the_radio_is_out_of_reach_and_goes_on_a
     assert bench.run("print(p.poll(200))") == "[]\n"
     bench.chip.air.enabled = True
     assert bench.run("print(s.read(5))") == "b'later'\n"
+
+
+def test_a_connection_that_the_network_forgot_carries_nothing_and_a_new_one_does(bench: Bench, echo: Echo) -> None:
+    connect(bench, echo.port)
+    bench.chip.air.forget()
+    bench.run("s.write(b'later'); p = select.poll(); p.register(s, select.POLLIN)")
+    assert bench.run("print(p.poll(200)); s.close()") == "[]\n"
+    connect(bench, echo.port)
+    assert not echo.ended
 
 
 def test_closing_a_socket_ends_the_connection_at_the_other_end(bench: Bench, echo: Echo) -> None:
@@ -246,6 +371,8 @@ def secure(port, ca, name):
 
 def test_a_handshake_in_steps_reaches_a_server_whose_certificate_is_trusted(bench: Bench, tls: TlsServer) -> None:
     bench.run(HANDSHAKE + "join('home', 'a passphrase')")
+    # No answer is there before the chip has looked for it once.
+    bench.chip.air.delay_ms = 20
     assert bench.run(f"secure({tls.port}, {tls.ca_der!r}, 'broker.local')") == "connect 115\nb'hello' True\n"
 
 

@@ -1,6 +1,6 @@
 """A chip that tools can flash, but whose code nothing here can run (``--chip esp32c3`` and others)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 
 class QuietAir:
@@ -10,8 +10,11 @@ class QuietAir:
         self.enabled = True
         self.rssi_dbm = -60
 
-    def set_network(self, ssid: str, passphrase: str) -> None:
+    def set_network(self, ssid: str, passphrase: str, service: str, access_points: Sequence[int]) -> None:
         """Take any network."""
+
+    def forget(self) -> None:
+        """There are no connections."""
 
 
 class BareChip:

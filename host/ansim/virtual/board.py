@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -41,7 +41,8 @@ class Radio(Protocol):
     enabled: bool
     rssi_dbm: int
 
-    def set_network(self, ssid: str, passphrase: str) -> None: ...
+    def set_network(self, ssid: str, passphrase: str, service: str, access_points: Sequence[int]) -> None: ...
+    def forget(self) -> None: ...
 
 
 class Runner(Protocol):

@@ -5,7 +5,7 @@ JSON lines over TCP on 127.0.0.1, opened with the token in the board's folder (d
 
 import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -63,9 +63,19 @@ class ControlClient:
         """Give the board a Wi-Fi network in reach, or take it away."""
         self._call("wifi", on=on)
 
-    def network(self, ssid: str, passphrase: str) -> None:
-        """Set the network that is in reach; an empty passphrase makes it an open one."""
-        self._call("network", ssid=ssid, passphrase=passphrase)
+    def network(self, ssid: str, passphrase: str, service: str = "full", access_points: Sequence[int] = (1,)) -> None:
+        """Add a network, or change it; an empty passphrase makes it an open one.
+
+        Args:
+            service: what it gives to who has joined it, see docs/virtual-board.md.
+            access_points: numbers of those in reach, the strongest first; none: the network is out of reach.
+        """
+        points = list(access_points)
+        self._call("network", ssid=ssid, passphrase=passphrase, service=service, access_points=points)
+
+    def stall(self) -> None:
+        """Let the connections that are open carry nothing any more, and tell neither end."""
+        self._call("stall")
 
     def rssi(self, dbm: int) -> None:
         self._call("rssi", dbm=dbm)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansim.virtual.board import DevBoard, Watcher
+from ansim.virtual.forwarder import Service
 
 MAX_LINE_BYTES = 4096
 _MAX_HOLD_MS = 600_000
@@ -107,7 +108,15 @@ class ControlServer:
         return {}
 
     async def _do_network(self, request: Arguments) -> dict[str, Any]:
-        self.board.chip.air.set_network(_text(request, "ssid", 1, 32), _text(request, "passphrase", 0, 63))
+        ssid, passphrase = _text(request, "ssid", 1, 32), _text(request, "passphrase", 0, 63)
+        service = request.get("service", Service.FULL)
+        if service not in list(Service):
+            raise Refused(f"service must be one of {', '.join(Service)}")
+        self.board.chip.air.set_network(ssid, passphrase, service, _access_points(request))
+        return {}
+
+    async def _do_stall(self, _request: Arguments) -> dict[str, Any]:
+        self.board.chip.air.forget()
         return {}
 
     async def _do_rssi(self, request: Arguments) -> dict[str, Any]:
@@ -156,6 +165,13 @@ def _whole(request: Arguments, key: str, low: int, high: int) -> int:
     if type(value) is not int or not low <= value <= high:
         raise Refused(f"{key} must be a whole number from {low} to {high}")
     return value
+
+
+def _access_points(request: Arguments) -> list[int]:
+    points = request.get("access_points", [1])
+    if not isinstance(points, list) or any(type(point) is not int or not 0 <= point <= 255 for point in points):
+        raise Refused("access_points must be a list of whole numbers from 0 to 255")
+    return points
 
 
 def _flag(request: Arguments, key: str) -> bool:

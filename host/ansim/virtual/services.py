@@ -7,6 +7,7 @@ from collections.abc import Callable
 from ansim.virtual.air import Air
 from ansim.virtual.chip_flash import ChipFlash
 from ansim.virtual.flash import SECTOR_BYTES, FlashRangeError
+from ansim.virtual.forwarder import NAME_SERVER
 from ansim.virtual.models import Lis2dw12, Part
 from ansim.virtual.models.lis2dw12 import ADDRESS
 from ansim.virtual.nvs_flash import NvsError, NvsFlash
@@ -92,9 +93,6 @@ class Services:
         if not self.station.connected:
             return -_EAI_FAIL, b""
         host = frame.payload.decode("utf-8", "replace")
-        known = self._air.known_route(host, frame.argument)
-        if known is not None:
-            return known, b""
 
         def look_up() -> Answer:
             try:
@@ -175,7 +173,7 @@ class Services:
                 return -_ESP_ERR_WIFI, b""
             result = {}
         elif "disconnect" in request:
-            self.station.disconnect()
+            self.station.disconnect(self._now_ms())
             result = {}
         else:
             result = self._wifi_read(request)
@@ -183,14 +181,14 @@ class Services:
 
     def _wifi_active(self, active: bool | None) -> dict[str, object]:
         if active is not None:
-            self.station.switch(active)
+            self.station.switch(active, self._now_ms())
         return {"active": self.station.active}
 
     def _wifi_read(self, request: dict[str, object]) -> dict[str, object]:
         if "scan" in request:
             return {"found": self._scan()}
         if "addresses" in request:
-            up = ["10.0.2.15", "255.255.255.0", "10.0.2.2", "10.0.2.3"]
+            up = ["10.0.2.15", "255.255.255.0", "10.0.2.2", NAME_SERVER[0]]
             return {"ip": up if self.station.connected else ["0.0.0.0"] * 4}
         if "config" in request:
             settings = request["config"]
@@ -205,8 +203,9 @@ class Services:
         if not self.station.active:
             return []
         return [
-            [net.ssid, net.bssid.hex(), net.channel, self._air.rssi_dbm, 3 if net.passphrase else 0]
+            [net.ssid, net.bssid(number).hex(), net.channel, self._air.rssi_dbm, 3 if net.passphrase else 0]
             for net in self._air.networks()[:16]
+            for number in net.access_points
         ]
 
 

@@ -1,21 +1,29 @@
 """The chip's Wi-Fi station: what WLAN.connect(), status() and the loss of a network do, and when.
 
-States and reasons as MicroPython's ports/esp32/network_wlan.c keeps them: after a failed or lost connection the
-station tries again until its number of reconnects is used up (unlimited unless WLAN.config(reconnects=n)), and status()
-says CONNECTING for as long as it tries.
+States and reasons as MicroPython's ports/esp32/network_wlan.c keeps them (1.22 and later, pull request 12932): after a
+failed or lost connection the station tries again until its number of reconnects is used up (unlimited unless
+WLAN.config(reconnects=n)). The reason of the last failure is forgotten only when the station has an address again, and
+some reasons are what status() says from then on, also while the next attempt is under way.
 """
 
-from ansim.virtual.air import Air
+from ansim.virtual.air import Air, Network
+from ansim.virtual.forwarder import Service
 
 IDLE = 1000
 CONNECTING = 1001
 GOT_IP = 1010
+ASSOC_LEAVE = 8
 BEACON_TIMEOUT = 200
 NO_AP_FOUND = 201
 WRONG_PASSWORD = 202
 
+# What status() says in place of CONNECTING.
+_LASTING = {ASSOC_LEAVE: IDLE, NO_AP_FOUND: NO_AP_FOUND, WRONG_PASSWORD: WRONG_PASSWORD}
+
 # A scan of all channels comes before NO_AP_FOUND; ESP-IDF's default is about 2.4 s, cut short here.
 _RETRY_MS = 500
+# disconnect() returns before the station has left its network.
+_LEAVE_MS = 20
 
 
 class Station:
@@ -31,6 +39,7 @@ class Station:
         self.reconnects = -1
         self.ssid = ""
         self._passphrase = ""
+        self._access_point = -1
         self._wanted = False
         self._connected = False
         self._failures = 0
@@ -50,29 +59,32 @@ class Station:
     def status(self) -> int:
         if self._connected:
             return GOT_IP
-        if self._wanted and (self.reconnects < 0 or self._failures <= self.reconnects):
+        if self._reason in _LASTING:
+            return _LASTING[self._reason]
+        if self._wanted and self._may_retry():
             return CONNECTING
         return self._reason or IDLE
 
-    def switch(self, active: bool) -> None:
+    def switch(self, active: bool, now_ms: int) -> None:
         self.active = active
         if not active:
-            self.disconnect()
+            self.disconnect(now_ms)
 
     def connect(self, ssid: str, passphrase: str, now_ms: int) -> bool:
-        """Start to join a network; return False when the station is off."""
-        if not self.active:
+        """Start to join a network; return False when the station is off, or busy with an attempt."""
+        if not self.active or (self._wanted and not self._connected and self._due_ms is not None):
             return False
         self.ssid, self._passphrase = ssid, passphrase
         self._connected = False
         self._wanted = True
-        self._failures = self._reason = 0
+        self._failures = 0
         self._due_ms = now_ms + self._air.association_ms
         return True
 
-    def disconnect(self) -> None:
-        self._wanted = self._connected = False
-        self._due_ms = None
+    def disconnect(self, now_ms: int) -> None:
+        """Stop trying; leave the network, which takes a moment."""
+        self._wanted = False
+        self._due_ms = now_ms + _LEAVE_MS if self._connected else None
 
     def tick(self, now_ms: int) -> None:
         """Do what is due."""
@@ -80,36 +92,47 @@ class Station:
             return
         self._due_ms = None
         if self._connected:
-            self._lose(BEACON_TIMEOUT, now_ms)
+            self._lose(BEACON_TIMEOUT if self._wanted else ASSOC_LEAVE, now_ms)
         elif self._wanted:
             self._join(now_ms)
 
     def air_changed(self, now_ms: int) -> None:
         """A network came, went or changed: a connected station notices after a while that its own is gone."""
-        if not self._connected:
+        if not self._wanted:
             return
-        if self._in_reach():
+        network = self._network()
+        if not self._connected:
+            if self._due_ms is None and network is not None and self._access_point in network.access_points:
+                # It waits for an address.
+                self._due_ms = now_ms
+        elif network is not None and self._access_point in network.access_points:
             self._due_ms = None
         elif self._due_ms is None:
             self._due_ms = now_ms + self._air.beacon_timeout_ms
 
-    def _in_reach(self) -> bool:
+    def _network(self) -> Network | None:
+        """Return the wanted network, if it is in reach and takes the passphrase."""
         network = self._air.find(self.ssid)
-        return network is not None and network.passphrase == self._passphrase
+        return network if network is not None and network.passphrase == self._passphrase else None
+
+    def _may_retry(self) -> bool:
+        return self.reconnects < 0 or self._failures <= self.reconnects
 
     def _join(self, now_ms: int) -> None:
-        network = self._air.find(self.ssid)
+        network = self._network()
         if network is None:
-            self._lose(NO_AP_FOUND, now_ms)
-        elif network.passphrase != self._passphrase:
-            self._lose(WRONG_PASSWORD, now_ms)
-        else:
+            self._lose(WRONG_PASSWORD if self._air.find(self.ssid) else NO_AP_FOUND, now_ms)
+            return
+        self._access_point = network.access_points[0]
+        if network.service != Service.NO_ADDRESS:
+            self._air.joined = network.ssid
             self._connected = True
             self._failures = self._reason = 0
 
     def _lose(self, reason: int, now_ms: int) -> None:
         self._connected = False
+        self._access_point = -1
         self._reason = reason
         self._failures += 1
-        if self.reconnects < 0 or self._failures <= self.reconnects:
+        if self._wanted and self._may_retry():
             self._due_ms = now_ms + max(_RETRY_MS, self._air.association_ms)

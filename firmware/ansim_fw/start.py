@@ -45,4 +45,7 @@ def _restore(core: Device, journal: Journal) -> bool:
         return True
     for event in waiting:
         core.restore(event)
+    if not damaged:
+        # Before the next event is stored: two power cuts in a row must not look like damage.
+        journal.mend()
     return damaged

@@ -97,6 +97,9 @@ class Duty:
     def cycle(self) -> None:
         """Go round once: healthy, it feeds the watchdog. Allocates nothing when there is no news."""
         elapsed_ms = self._clock.elapsed_ms()
+        # The start is not the loop: it counts from the second time.
+        if self._up_ms and elapsed_ms > self.inputs.loop_ms:
+            self.inputs.loop_ms = elapsed_ms
         self._up_ms = (self._up_ms + elapsed_ms) & _LAST_MS
         self._gather(elapsed_ms)
         try:

@@ -61,6 +61,7 @@ def _info(_request: "dict[str, object]", duty: "loop.Duty") -> "dict[str, object
         "rssi_dbm": duty.inputs.rssi_dbm,
         "heap_free": gc.mem_free(),
         "heap_boot": duty.heap_boot,
+        "loop_ms": duty.inputs.loop_ms,
         "up_s": device.up_s,
     }
 

@@ -37,6 +37,7 @@ class Inputs:
         button_down: level of the button; button_edge: it went down since the last step.
         link: link_watch.DOWN, BUSY or UP; link_fault: why it is down, empty when there is no reason.
         battery_mv: 0 without a battery; rssi_dbm: 0 without Wi-Fi; heap_free: bytes.
+        loop_ms: the longest that the loop was held up since the start.
         stored: (event, durable) for each STORE that was tried.
         commands: checked commands, see docs/protocol.md.
     """
@@ -49,6 +50,7 @@ class Inputs:
         self.battery_mv = 0
         self.rssi_dbm = 0
         self.heap_free = 0
+        self.loop_ms = 0
         self.stored: list[tuple[Event, bool]] = []
         self.commands: list[dict[str, object]] = []
 
@@ -326,6 +328,7 @@ class Device:
             "reset": self._reset,
             "up_s": self.up_s,
             "heap_free": inputs.heap_free,
+            "loop_ms": inputs.loop_ms,
             "pending": len(self.outbox.entries),
             "retries": self.retries,
             "interval_min": self.heartbeat.interval_min,

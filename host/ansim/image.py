@@ -27,8 +27,10 @@ DISK_VERSION = 0x00020000
 
 # So much the firmware's journal grows: 64 waiting events on two shelves take 32 blocks (make bench), 12 of them from
 # the start, and a few more while they change. hal/journal_file.py gives the file up when something else needs the room.
-ROOM = "journal/room"
+ROOM = "journal_room"
 ROOM_BYTES = 24 * BLOCK_BYTES
+# Where it keeps waiting events; they are there from the start, so that a device never writes to the root.
+SHELVES = ("journal_a", "journal_b")
 
 # Drops assert statements, which help no wearer, and keeps line numbers, which a field report needs.
 OPTIMISATION = "-O1"
@@ -165,7 +167,9 @@ def filesystem_image(files: Mapping[str, bytes], size: int) -> list[Segment]:
     """
     flash = _RecordingContext(size)
     try:
-        _write_files(_formatted(flash, size), files)
+        filesystem = _formatted(flash, size)
+        _write_files(filesystem, files)
+        _double_root(filesystem, flash)
     except LittleFSError as error:
         raise _too_large(files, size) from error
     flash.blocks_read.clear()
@@ -210,6 +214,17 @@ def _write_files(filesystem: LittleFS, files: Mapping[str, bytes]) -> None:
         filesystem.makedirs(str(Path(name).parent), exist_ok=True)
         with filesystem.open(name, "wb") as file:
             file.write(files[name])
+    for shelf in SHELVES:
+        filesystem.makedirs(shelf, exist_ok=True)
+
+
+def _double_root(filesystem: LittleFS, flash: UserContext) -> None:
+    """Have LittleFS write the root's entries into both blocks of its metadata pair, so that one of them may rot."""
+    last = SHELVES[-1].encode()
+    while not all(last in flash.buffer[block * BLOCK_BYTES :][:BLOCK_BYTES] for block in (0, 1)):
+        with filesystem.open("turn", "wb"):
+            pass
+        filesystem.remove("turn")
 
 
 def _read_everything(filesystem: LittleFS) -> None:

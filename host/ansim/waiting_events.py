@@ -6,12 +6,11 @@ from littlefs import LittleFS, LittleFSError, UserContext
 from littlefs.lfs import LFSConfig
 
 from ansim.errors import DeviceError
-from ansim.image import BLOCK_BYTES, mount
+from ansim.image import BLOCK_BYTES, SHELVES, mount
 
 # Reads flash: (offset in the filesystem's partition, bytes) -> content.
 ReadFlash = Callable[[int, int], bytes]
 
-SHELVES = ("/journal/a", "/journal/b")
 # Directories are short and at the start of their blocks, so a device's flash is fetched in pieces of this size.
 _PIECE_BYTES = 1024
 

@@ -6,11 +6,22 @@ import sys
 from pathlib import Path
 
 import pytest
+from littlefs import UserContext
 
 from ansim.boards import load_board
 from ansim.errors import BadInput
 from ansim.home import Home
-from ansim.image import BLOCK_BYTES, ROOM_BYTES, Firmware, Segment, build_firmware, filesystem_image
+from ansim.image import (
+    BLOCK_BYTES,
+    ROOM,
+    ROOM_BYTES,
+    SHELVES,
+    Firmware,
+    Segment,
+    build_firmware,
+    filesystem_image,
+    mount,
+)
 
 VFS_BYTES = 0x200000
 
@@ -100,7 +111,22 @@ def test_an_old_filesystem_below_never_shines_through(tmp_path: Path) -> None:
     new = {"ansim_fw/core/new.mpy": b"new", "main.py": b"pass"}
     flash = flash_with(filesystem_image(new, VFS_BYTES), bytearray(flash.read_bytes()), flash)
     listing = "import os\nprint(os.listdir('/dev'), os.listdir('/dev/ansim_fw/core'))\n"
-    assert run_micropython(tmp_path, flash, MOUNT + listing) == ["['ansim_fw', 'main.py'] ['new.mpy']"]
+    assert run_micropython(tmp_path, flash, MOUNT + listing) == [
+        "['ansim_fw', 'journal_a', 'journal_b', 'main.py'] ['new.mpy']"
+    ]
+
+
+@pytest.mark.parametrize("block", [0, 1])
+def test_one_rotten_block_of_the_root_takes_nothing_with_it(tmp_path: Path, block: int) -> None:
+    firmware = build(tmp_path)
+    path = flash_with(filesystem_image(firmware.files, VFS_BYTES), bytearray(b"\xff" * VFS_BYTES), tmp_path / "flash")
+    for place in range(block * BLOCK_BYTES, (block + 1) * BLOCK_BYTES, 61):
+        flash = bytearray(path.read_bytes())
+        flash[place] ^= 1 << place % 8
+        filesystem = mount(UserContext(buffer=flash), VFS_BYTES)
+        assert set(filesystem.listdir("/")) >= {"main.py", "ansim_fw", *SHELVES, ROOM}
+        with filesystem.open("main.py", "rb") as file:
+            assert file.read() == MAIN
 
 
 def test_the_same_firmware_gives_the_same_bytes_and_a_change_gives_another_build(tmp_path: Path) -> None:

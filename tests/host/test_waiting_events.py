@@ -6,8 +6,8 @@ import pytest
 from littlefs import UserContext
 
 from ansim.errors import DeviceError
-from ansim.image import filesystem_image, mount
-from ansim.waiting_events import SHELVES, waiting_events
+from ansim.image import SHELVES, filesystem_image, mount
+from ansim.waiting_events import waiting_events
 from ansim_fw.core import journal
 from ansim_fw.core.event import ALARM, Event
 
@@ -22,7 +22,7 @@ def event(seq: int) -> tuple[str, bytes]:
 
 def on_shelves(first: list[tuple[str, bytes]], second: list[tuple[str, bytes]]) -> dict[str, bytes]:
     shelves = zip(SHELVES, (first, second), strict=True)
-    return {f"{shelf[1:]}/{name}": data for shelf, records in shelves for name, data in records}
+    return {f"{shelf}/{name}": data for shelf, records in shelves for name, data in records}
 
 
 class Flash:

@@ -6,10 +6,11 @@ from binascii import crc32
 
 from ansim_fw.core.journal import MAX_RECORD, Journal
 
-FOLDER = "/journal"
+# Side by side, each with blocks of its own: a folder around them would be one block on which both depend.
+SHELVES = ("/journal_a", "/journal_b")
 # Provisioning lays this file out, as large as the journal can grow. It holds nothing: should something else fill the
 # filesystem, it is given up, and the journal has its room.
-ROOM = FOLDER + "/room"
+ROOM = "/journal_room"
 
 
 def open_journal(report: "Callable[[str], None]") -> Journal:
@@ -18,8 +19,7 @@ def open_journal(report: "Callable[[str], None]") -> Journal:
     Args:
         report: called with a fault, when the room had to be given up.
     """
-    _make(FOLDER)
-    return Journal((Shelf(FOLDER + "/a", report), Shelf(FOLDER + "/b", report)), crc32)
+    return Journal((Shelf(SHELVES[0], report), Shelf(SHELVES[1], report)), crc32)
 
 
 def room_is_kept() -> bool:

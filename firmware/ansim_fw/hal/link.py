@@ -1,4 +1,4 @@
-"""The way to the receiver: Wi-Fi, TCP, TLS, MQTT, in steps that do not block but for the name look-up (watchdog.py)."""
+"""The way to the receiver: Wi-Fi, name, TCP, TLS, MQTT, in steps that do not wait (bounds: docs/firmware.md)."""
 
 import errno
 import gc
@@ -8,16 +8,18 @@ import ssl
 
 from micropython import const
 
-from ansim_fw.core import link_watch, message, mqtt
-from ansim_fw.hal import wifi
+from ansim_fw.core import dns, link_watch, message, mqtt
+from ansim_fw.hal import resolver, wifi
+from ansim_fw.hal.last_good import LastGood
 
 OFF = const(0)
 WIFI = const(1)
-TCP = const(2)
-TLS = const(3)
-MQTT = const(4)
-UP = const(5)
-STATE_NAMES = ("off", "wifi", "tcp", "tls", "mqtt", "up")
+NAME = const(2)
+TCP = const(3)
+TLS = const(4)
+MQTT = const(5)
+UP = const(6)
+STATE_NAMES = ("off", "wifi", "name", "tcp", "tls", "mqtt", "up")
 
 TCP_TIMEOUT_MS = const(10000)
 TLS_TIMEOUT_MS = const(15000)
@@ -32,6 +34,8 @@ _READS_PER_STEP = const(4)
 _SUBSCRIBE_ID = const(1)
 # Mbed TLS: the other end closed the connection; there is no memory. Neither is a refusal.
 _NO_REFUSALS = (-0x7280, -0x7F00)
+# These say nothing about the network: it was never tried, or the broker was reached and proved itself.
+_NOT_THE_NETWORK = ("", "link_lost", "broker_refused")
 _IPPROTO_TCP = const(6)
 _TCP_NODELAY = const(1)
 
@@ -55,10 +59,14 @@ class Link:
         self.fault = ""
         self.commands: list[dict[str, object]] = []
         self.changed = False
-        self.wifi = wifi.Wifi(identity.wifi)
+        self._last_good = LastGood()
+        self.wifi = wifi.Wifi(identity.wifi, self._last_good.network)
         self._identity = identity
         self._topic = message.event_topic(identity.site, identity.device)
         self._poller = poller
+        self._resolver = resolver.Resolver(poller)
+        self._address = ""
+        self._dials = 0
         self._socket: "Any" = None
         self._queue: list[bytes] = []
         self._sent = 0
@@ -68,7 +76,7 @@ class Link:
         self._left_ms = 0
         self._idle_ms = 0
         self._context: "Any" = None
-        self._steps = (self._rest, self._join, self._open, self._secure, self._talk, self._talk)
+        self._steps = (self._rest, self._join, self._ask_name, self._open, self._secure, self._talk, self._talk)
 
     def status(self) -> int:
         """Return the state as the core's inputs tell it."""
@@ -84,17 +92,13 @@ class Link:
 
     def close(self, fault: str) -> None:
         """End the connection; fault says why."""
-        closing, self._socket = self._socket, None
+        joined = self.state > WIFI
         self._queue.clear()
         self.fault = fault
         self._enter(OFF, 0)
-        if closing is not None:
-            self._poller.unregister(closing)
-            try:
-                closing.close()
-            except OSError:
-                # It is gone all the same.
-                pass
+        self._hang_up()
+        if joined and fault not in _NOT_THE_NETWORK:
+            self.wifi.no_broker()
 
     def publish(self, payload: bytes) -> bool:
         """Queue an event message; False if the queue is full or the link is not up."""
@@ -111,6 +115,7 @@ class Link:
         self._left_ms -= elapsed_ms
         if self.state > WIFI and not self.wifi.joined():
             self.close("link_lost")
+            self.wifi.leave()
             return
         try:
             self._steps[self.state](elapsed_ms)
@@ -146,14 +151,41 @@ class Link:
         if progress == wifi.FAILED:
             self.close(self.wifi.fault)
         elif progress == wifi.JOINED:
-            self._dial()
+            self._look_up()
 
-    def _dial(self) -> None:
+    def _look_up(self) -> None:
+        host = self._identity.host
+        if dns.is_address(host):
+            self._dial([host])
+            return
+        # The resolver ends by itself, before this.
+        self._enter(NAME, 2 * resolver.TIMEOUT_MS)
         try:
-            address = socket.getaddrinfo(self._identity.host, self._identity.port)[0][-1]
+            self._resolver.ask(self.wifi.name_server(), host)
+        except (OSError, ValueError):
+            self._dial([])
+
+    def _ask_name(self, elapsed_ms: int) -> None:
+        try:
+            found = self._resolver.step(elapsed_ms)
         except OSError:
+            found = []
+        if found is not None:
+            self._dial(found)
+
+    def _dial(self, found: "list[str]") -> None:
+        """Connect to one of these addresses or the last good one, in turn."""
+        self._resolver.close()
+        last = self._last_good.address
+        if last and last not in found:
+            found.append(last)
+        if not found:
             self.close("name_unknown")
             return
+        self._address = found[self._dials % len(found)]
+        self._dials += 1
+        # It is an address: nobody is asked.
+        address = socket.getaddrinfo(self._address, self._identity.port)[0][-1]
         self._enter(TCP, TCP_TIMEOUT_MS)
         made = socket.socket()
         self._socket = made
@@ -219,6 +251,17 @@ class Link:
 
     # Bytes
 
+    def _hang_up(self) -> None:
+        self._resolver.close()
+        closing, self._socket = self._socket, None
+        if closing is not None:
+            self._poller.unregister(closing)
+            try:
+                closing.close()
+            except OSError:
+                # It is gone all the same.
+                pass
+
     def _write(self) -> None:
         while self._queue:
             packet = self._queue[0]
@@ -268,6 +311,9 @@ class Link:
             return
         self.fault = ""
         self._idle_ms = 0
+        self._dials = 0
+        self.wifi.good()
+        self._last_good.keep(self.wifi.name(), self._address)
         self._enter(UP, PING_MS + PONG_TIMEOUT_MS)
 
     def _command(self, payload: bytes) -> None:

@@ -1,13 +1,20 @@
-"""Joining a Wi-Fi network, step by step."""
+"""Joining a Wi-Fi network, step by step.
+
+What is said of ESP32 builds here is in MicroPython's ports/esp32/network_wlan.c, 1.23 and later.
+"""
 
 import network
 from micropython import const
+
+from ansim_fw.core.wifi_choice import WifiChoice
 
 JOINING = const(0)
 JOINED = const(1)
 FAILED = const(2)
 
 TIMEOUT_MS = const(20000)
+# Leaving is an event that comes after disconnect() has returned; if none comes in this time, none will.
+_LEAVE_MS = const(1000)
 
 # What ESP-IDF gives as the reason after a wrong passphrase, depending on the access point: 202 (authentication failed),
 # 15 (4-way handshake timeout), 204 (handshake timeout). ESP-IDF programming guide, "Wi-Fi Reason Code".
@@ -16,56 +23,79 @@ _REFUSALS = (202, 15, 204)
 # The names of MicroPython 1.24 and later, or of 1.23.
 _STATION = network.WLAN.IF_STA if hasattr(network.WLAN, "IF_STA") else network.STA_IF
 
+_UNDER_WAY = (network.STAT_CONNECTING, network.STAT_IDLE, network.STAT_GOT_IP)
+
 
 class Wifi:
-    """The radio as a station. Networks are tried in turn, one an attempt.
+    """The radio as a station: one network an attempt.
 
     Args:
         networks: (name, passphrase) each, at least one.
+        last: the name of the last good network, or an empty one.
 
     Attributes:
         fault: why the last attempt failed: wifi_absent, wifi_refused or wifi_timeout.
     """
 
-    def __init__(self, networks: "list[tuple[str, str]]") -> None:
+    def __init__(self, networks: "list[tuple[str, str]]", last: str) -> None:
         self._networks = networks
-        self._next = 0
-        self._left_ms = 0
+        self._choice = WifiChoice([name for name, _ in networks], last)
         self._wlan = network.WLAN(_STATION)
+        self._left_ms = 0
+        self._asked = False
+        self._leaving = False
+        # What status() said before the attempt began.
+        self._stale = 0
         self.fault = ""
 
     def join(self) -> None:
         """Start to join, unless joined already."""
         self._left_ms = TIMEOUT_MS
-        if self.joined():
-            return
-        name, passphrase = self._networks[self._next]
-        self._next = (self._next + 1) % len(self._networks)
-        try:
-            self._wlan.active(True)
-            # MicroPython would try again by itself for ever, and say "connecting" instead of why it failed.
-            self._wlan.config(reconnects=0)
-            self._wlan.connect(name, passphrase)
-        except OSError:
-            # The radio is busy with the attempt before, or out of memory; the timeout ends this one.
-            self.fault = "wifi_timeout"
+        self._asked = not self._leaving and self.joined()
 
     def step(self, elapsed_ms: int) -> int:
         """Pass time; return JOINING, JOINED or FAILED."""
-        if self.joined():
-            return JOINED
         self._left_ms -= elapsed_ms
+        joined = self.joined()
+        if not self._asked:
+            self._leaving = self._leaving and joined and self._left_ms > TIMEOUT_MS - _LEAVE_MS
+            return JOINING if self._leaving else self._ask()
+        if joined:
+            return JOINED
         status = self._wlan.status()
-        if status in _REFUSALS:
-            return self._fail("wifi_refused")
-        if status == network.STAT_NO_AP_FOUND:
-            return self._fail("wifi_absent")
-        if status != network.STAT_CONNECTING or self._left_ms <= 0:
-            return self._fail("wifi_timeout")
-        return JOINING
+        # A reason from before, which status() goes on saying until there is an address, tells nothing of this attempt.
+        failed = status not in _UNDER_WAY and status != self._stale
+        return self._fail() if failed or self._left_ms <= 0 else JOINING
 
     def joined(self) -> bool:
         return self._wlan.isconnected()
+
+    def name(self) -> str:
+        """Return the name of the network that is tried or joined."""
+        return self._networks[self._choice.current][0]
+
+    def name_server(self) -> str:
+        """Return the address of the network's name server; of its router if DHCP told none."""
+        _, _, router, server = self._wlan.ifconfig()
+        return router if server == "0.0.0.0" else server
+
+    def good(self) -> None:
+        """The broker was reached through this network."""
+        self._choice.good()
+
+    def no_broker(self) -> None:
+        """The broker was not reached through this network, which is left for the next one after some tries."""
+        if self._choice.no_broker():
+            self.leave()
+
+    def leave(self) -> None:
+        """Leave the network, or stop trying to join it."""
+        self._leaving = True
+        try:
+            self._wlan.disconnect()
+        except OSError:
+            # It was not even started.
+            pass
 
     def rssi_dbm(self) -> int:
         """Return the signal's strength; 0 without a network."""
@@ -74,11 +104,28 @@ class Wifi:
         except OSError:
             return 0
 
-    def _fail(self, fault: str) -> int:
-        self.fault = fault
+    def _ask(self) -> int:
+        self._asked = True
+        name, passphrase = self._networks[self._choice.current]
         try:
-            self._wlan.disconnect()
+            self._wlan.active(True)
+            self._stale = self._wlan.status()
+            # The radio tries once, so that status() tells why it failed; where that is hidden, it may as well go on.
+            self._wlan.config(reconnects=0 if self._stale in _UNDER_WAY else -1)
+            self._wlan.connect(name, passphrase)
         except OSError:
-            # It was not even started.
-            pass
+            # The radio is busy, or out of memory.
+            return self._fail()
+        return JOINING
+
+    def _fail(self) -> int:
+        self.leave()
+        # Once nothing is under way, status() says the reason of the failure, whatever it was.
+        status = self._wlan.status()
+        self.fault = "wifi_timeout"
+        if status in _REFUSALS:
+            self.fault = "wifi_refused"
+        elif status == network.STAT_NO_AP_FOUND:
+            self.fault = "wifi_absent"
+        self._choice.not_joined()
         return FAILED

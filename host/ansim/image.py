@@ -143,15 +143,21 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 
 class _RecordingContext(UserContext):
-    """A flash chip in memory that remembers which blocks were read."""
+    """A flash chip in memory that remembers which blocks were read, and how often any was erased."""
 
     def __init__(self, size: int) -> None:
         super().__init__(size)
         self.blocks_read: set[int] = set()
+        self.erases = 0
 
     def read(self, cfg: LFSConfig, block: int, off: int, size: int) -> bytearray:
         self.blocks_read.add(block)
         return bytearray(super().read(cfg, block, off, size))
+
+    def erase(self, cfg: LFSConfig, block: int) -> int:
+        self.erases += 1
+        done: int = super().erase(cfg, block)
+        return done
 
 
 def filesystem_image(files: Mapping[str, bytes], size: int) -> list[Segment]:
@@ -169,7 +175,7 @@ def filesystem_image(files: Mapping[str, bytes], size: int) -> list[Segment]:
     try:
         filesystem = _formatted(flash, size)
         _write_files(filesystem, files)
-        _double_root(filesystem, flash)
+        _double_folders(filesystem, flash)
     except LittleFSError as error:
         raise _too_large(files, size) from error
     flash.blocks_read.clear()
@@ -218,13 +224,18 @@ def _write_files(filesystem: LittleFS, files: Mapping[str, bytes]) -> None:
         filesystem.makedirs(shelf, exist_ok=True)
 
 
-def _double_root(filesystem: LittleFS, flash: UserContext) -> None:
-    """Have LittleFS write the root's entries into both blocks of its metadata pair, so that one of them may rot."""
-    last = SHELVES[-1].encode()
-    while not all(last in flash.buffer[block * BLOCK_BYTES :][:BLOCK_BYTES] for block in (0, 1)):
-        with filesystem.open("turn", "wb"):
-            pass
-        filesystem.remove("turn")
+def _double_folders(filesystem: LittleFS, flash: "_RecordingContext") -> None:
+    """Have LittleFS write each folder's entries into both blocks of its metadata pair.
+
+    A folder that was written once is in one of them; when that rots, the whole filesystem does not mount.
+    """
+    for folder, _, _ in list(filesystem.walk("/")):
+        flash.erases = 0
+        # Full, a block is erased and filled anew from the other one.
+        while not flash.erases:
+            with filesystem.open(f"{folder}/turn", "wb"):
+                pass
+            filesystem.remove(f"{folder}/turn")
 
 
 def _read_everything(filesystem: LittleFS) -> None:

@@ -10,7 +10,9 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
 from ansim.database import Database, DatabaseRefused, DatabaseUnavailable
-from ansim.event_store import Event, EventStore, Outcome, Refused, Rejected, parse
+from ansim.event import Event, Refused, Rejected, parse
+from ansim.event_rows import Outcome
+from ansim.event_store import EventStore
 from ansim.event_stream import BrokerUnreachable, EventStream, Notice, StreamLost, connect
 from ansim.fleet import Fleet
 from ansim.home import Home

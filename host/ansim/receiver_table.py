@@ -6,7 +6,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ansim.event_store import CANCELLED, HANDLED, RAISED, Alarm, DeviceState, EventStore
+from ansim.alarm_rows import CANCELLED, HANDLED, RAISED, Alarm
+from ansim.device_rows import DeviceState
+from ansim.event_store import EventStore
 
 ALARM_ROWS = 12
 DEVICE_ROWS = 20

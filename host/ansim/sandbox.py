@@ -13,7 +13,7 @@ from ansim import credentials
 from ansim.broker import Broker
 from ansim.database import Database
 from ansim.errors import ServiceError
-from ansim.event_store import Event
+from ansim.event import Event
 from ansim.fleet import Fleet, WifiNetwork
 from ansim.home import Home
 from ansim.receiver import Receiver

@@ -26,6 +26,12 @@ class UtcDateTime(sa.types.TypeDecorator[datetime]):
 
 metadata = sa.MetaData()
 
+# The conditions of partial indexes; a query finds one only by the very same words.
+UNTOLD_ALARM = sa.text("state = 'handled' AND told_at IS NULL")
+RESTORE = sa.text("type = 'restore'")
+OPEN_FAULT = sa.text("until IS NULL")
+WITH_HOLES = sa.text("missing > 0")
+
 devices = sa.Table(
     "devices",
     metadata,
@@ -73,9 +79,25 @@ events = sa.Table(
     sa.Column("state", sa.String(NAME_CHARS)),
     sa.Column("handled_at", UtcDateTime),
     sa.Column("handled_by", sa.String(KEY_CHARS)),
+    # When its device, while it was heard, was told that the alarm is handled.
+    sa.Column("told_at", UtcDateTime),
     sa.Index("events_cancels", "device", "of_boot", "of_seq"),
     sa.Index("events_by_type", "type", "received_at"),
     sa.Index("events_by_state", "state", "received_at"),
+)
+sa.Index(
+    "events_untold",
+    events.c.device,
+    sqlite_where=UNTOLD_ALARM,
+    postgresql_where=UNTOLD_ALARM,
+)
+sa.Index(
+    "events_restores",
+    events.c.device,
+    events.c.boot,
+    events.c.seq,
+    sqlite_where=RESTORE,
+    postgresql_where=RESTORE,
 )
 
 device_states = sa.Table(
@@ -87,7 +109,41 @@ device_states = sa.Table(
     sa.Column("battery_mv", sa.Integer),
     sa.Column("rssi_dbm", sa.Integer),
     sa.Column("firmware", sa.String(NAME_CHARS)),
+    # As its heartbeats promise; null: it never said.
+    sa.Column("interval_min", sa.Integer),
+    # Rises whenever it is heard, also when clocks run backwards.
+    sa.Column("signs", sa.Integer, nullable=False, server_default="0"),
+    # The newest boot that it was heard in; null: none that can be compared.
+    sa.Column("boot", sa.Integer),
+    # A fault `silent` is open.
+    sa.Column("silent", sa.Boolean, nullable=False, server_default=sa.false()),
+    # Which events came (ansim.gaps.DeviceIds.dump), and how many are missing between them.
+    sa.Column("ids", sa.JSON, nullable=False, server_default="[]"),
+    sa.Column("missing", sa.Integer, nullable=False, server_default="0"),
     sa.Index("device_states_seen", "last_seen_at"),
+)
+sa.Index("device_states_holes", device_states.c.device, sqlite_where=WITH_HOLES, postgresql_where=WITH_HOLES)
+
+# Conditions of devices that last: from an event, or seen by the receiver itself.
+faults = sa.Table(
+    "faults",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("device", sa.String(NAME_CHARS), nullable=False),
+    sa.Column("site", sa.String(NAME_CHARS), nullable=False),
+    sa.Column("kind", sa.String(NAME_CHARS), nullable=False),
+    sa.Column("noticed_by", sa.String(NAME_CHARS), nullable=False),
+    # Of the event that told it; null: the receiver noticed.
+    sa.Column("boot", sa.Integer),
+    sa.Column("seq", sa.Integer),
+    sa.Column("since", UtcDateTime, nullable=False),
+    sa.Column("until", UtcDateTime),
+    sa.Column("detail", sa.String(REASON_CHARS), nullable=False, server_default=""),
+    sa.Index("faults_since", "since"),
+)
+# At most one of a kind is open, however many receivers there are.
+sa.Index(
+    "faults_open", faults.c.device, faults.c.kind, unique=True, sqlite_where=OPEN_FAULT, postgresql_where=OPEN_FAULT
 )
 
 quarantine = sa.Table(

@@ -1,7 +1,8 @@
 """From the press to the acknowledgement on the device."""
 
 from ansim.database import Database
-from ansim.event_store import Event, EventStore
+from ansim.event import Event
+from ansim.event_store import EventStore
 from ansim_fw.core import message
 from unit_under_test import UnitUnderTest
 

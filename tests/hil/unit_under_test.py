@@ -8,7 +8,7 @@ from ansim import flash_job
 from ansim.boards import load_board
 from ansim.client import Console, Deadline
 from ansim.credentials import Authority
-from ansim.event_store import Event
+from ansim.event import Event
 from ansim.flash_job import Job
 from ansim.flasher import Flasher, Part
 from ansim.fleet import Fleet

@@ -24,7 +24,7 @@ from ansim.broker import Broker
 from ansim.credentials import STREAM, Authority
 from ansim.database import Database
 from ansim.errors import ServiceError
-from ansim.event_store import Event
+from ansim.event import Event
 from ansim.event_stream import WAITING_PER_DEVICE, connect
 from ansim.fleet import Fleet
 from ansim.home import Home

@@ -14,7 +14,10 @@ from rich.console import Console
 
 from ansim.database import Database
 from ansim.errors import BadInput
-from ansim.event_store import QUARANTINE_ROWS, Event, EventStore, Outcome, Refused, Rejected, parse
+from ansim.event import Event, Refused, Rejected, parse
+from ansim.event_rows import Outcome
+from ansim.event_store import EventStore
+from ansim.quarantine_rows import QUARANTINE_ROWS
 from ansim.receiver_table import live_table, spoken_age
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)

@@ -12,8 +12,9 @@ from datetime import datetime
 import click
 from rich.console import Console
 
+from ansim.alarm_rows import Alarm
 from ansim.database import Database
-from ansim.event_store import Alarm, EventStore
+from ansim.event_store import EventStore
 from ansim.fleet import Fleet
 from ansim.home import Home
 from ansim.receiver import tell_handled

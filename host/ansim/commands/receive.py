@@ -17,7 +17,8 @@ from rich.live import Live
 from rich.text import Text
 
 from ansim.database import Database, DatabaseUnavailable
-from ansim.event_store import Event, EventStore
+from ansim.event import Event
+from ansim.event_store import EventStore
 from ansim.fleet import Fleet
 from ansim.home import Home
 from ansim.receiver import Receiver

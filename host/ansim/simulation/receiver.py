@@ -1,0 +1,275 @@
+"""The receiver: the real store on SQLite in memory, fed as receiver.py feeds it, killed between any two steps."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.pool import StaticPool
+
+from ansim import schema
+from ansim.database import Database, DatabaseRefused
+from ansim.event import Event, parse
+from ansim.event_rows import Outcome
+from ansim.event_store import EventStore
+from ansim.simulation import chance
+from ansim.simulation.broker import Broker, Stored
+from ansim.simulation.chance import Chance
+from ansim.simulation.tally import Tally
+from ansim.simulation.timeline import MINUTE_MS, Timeline
+from ansim.simulation.trace import Trace
+from ansim.simulation.witness import Violation, Witness, device_name
+from ansim_fw.core import message
+
+EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+SITE = "sim"
+# Where a receiver can be killed, see Receiver.kill.
+BEFORE_COMMIT, AFTER_COMMIT, BETWEEN_ACKNOWLEDGEMENTS = range(3)
+# A kill that meets no batch for so long happens while the receiver waits.
+KILL_PATIENCE_MS = 10 * MINUTE_MS
+# A starting receiver takes again what came so long before its newest row.
+_MARGIN_MS = 10 * MINUTE_MS
+_COMMIT_MS = (2, 40)
+
+
+class Killed(Exception):  # noqa: N818  it is no error of the program's
+    """The receiver's process is killed at this point."""
+
+
+class MemoryDatabase(Database):
+    """The fleet database in memory; its process can be killed just before a commit.
+
+    Attributes:
+        dies: the next commit does not happen.
+    """
+
+    def __init__(self) -> None:
+        engine = sa.create_engine("sqlite://", poolclass=StaticPool)
+        schema.metadata.create_all(engine)
+        super().__init__(engine, "memory")
+        self.dies = False
+        self._sqlite: Any = engine.raw_connection().driver_connection
+
+    @contextmanager
+    def writing(self) -> Iterator[sa.Connection]:
+        with super().writing() as connection:
+            yield connection
+            if self.dies:
+                self.dies = False
+                raise Killed
+
+    def backup(self) -> bytes:
+        copy: bytes = self._sqlite.serialize()
+        return copy
+
+    def restore(self, backup: bytes) -> None:
+        self._sqlite.deserialize(backup)
+
+
+@dataclass(frozen=True)
+class ReceiverParts:
+    """What the receiver is made of: the real thing, or a mutant of it.
+
+    Args:
+        commits_first: it acknowledges after the commit.
+        has_archive: on its start it takes again what its database lacks.
+    """
+
+    store: Callable[[Database], EventStore] = EventStore
+    commits_first: bool = True
+    has_archive: bool = True
+
+
+class Receiver:
+    """One receiver of a world's devices.
+
+    Args:
+        witnesses: by the device's number.
+        committed: the ids of all events that were ever committed.
+    """
+
+    def __init__(
+        self,
+        timeline: Timeline,
+        draws: Chance,
+        broker: Broker,
+        witnesses: dict[int, Witness],
+        committed: set[tuple[str, int, int]],
+        trace: Trace,
+        tally: Tally,
+        parts: ReceiverParts,
+    ) -> None:
+        self.up = True
+        self.clock_ms = 0
+        self.database = MemoryDatabase()
+        self.store = parts.store(self.database)
+        self._timeline = timeline
+        self._draws = draws
+        self._broker = broker
+        self._made = {witness.name: witness.made for witness in witnesses.values()}
+        self._committed = committed
+        self._trace = trace
+        self._tally = tally
+        self._parts = parts
+        self._life = 0
+        self._planned_ms: int | None = None
+        self._batches = 0
+        self._kill_at: int | None = None
+        self._kill_down_ms = 0
+        self._backup: bytes | None = None
+        broker.on_message = self._plan
+
+    # Its life
+
+    def stop(self, down_ms: int) -> None:
+        """Be away for down_ms."""
+        if self.up:
+            self.up = False
+            self._life += 1
+            self._planned_ms = None
+            self._kill_at = None
+            self._note("receiver down")
+            self._timeline.after(down_ms, self.start)
+
+    def start(self) -> None:
+        if self.up:
+            return
+        self.up = True
+        self._note("receiver up")
+        if self._parts.has_archive:
+            self._take_from_archive()
+        self._plan(self._timeline.now_ms)
+
+    def kill(self, where: int, down_ms: int) -> None:
+        """Be killed with the next batch: BEFORE_COMMIT, AFTER_COMMIT, or BETWEEN_ACKNOWLEDGEMENTS to device, broker."""
+        self._kill_at = where
+        self._kill_down_ms = down_ms
+        self._timeline.after(KILL_PATIENCE_MS, self._kill_idle, self._life)
+
+    def _kill_idle(self, life: int) -> None:
+        if life == self._life and self._kill_at is not None:
+            self.stop(self._kill_down_ms)
+
+    def take_backup(self) -> None:
+        self._backup = self.database.backup()
+
+    def restore_backup(self, down_ms: int) -> None:
+        """The machine is lost; another one begins with the last backup, if there is one."""
+        if self._backup is not None and self.up:
+            self.stop(down_ms)
+            self.database.restore(self._backup)
+            self._note("receiver restored")
+
+    def set_clock(self, jump_ms: int) -> None:
+        """The clock that it goes by jumps."""
+        self.clock_ms += jump_ms
+
+    def handle_oldest(self, device: int, by: str) -> None:
+        """An operator closes the device's oldest open alarm."""
+        name = device_name(device)
+        mine = [each for each in self.store.alarms(open_only=True) if each.device == name]
+        if not self.up or not mine:
+            return
+        alarm = self.store.handle(name, mine[-1].boot, mine[-1].seq, by)
+        self._tally.counts["handled"] += 1
+        self._broker.command(device, message.handled(alarm.boot, alarm.seq))
+
+    # Batches
+
+    def _plan(self, ready_ms: int) -> None:
+        """There is, or will be, something to take."""
+        if not self.up:
+            return
+        when_ms = max(ready_ms, self._timeline.now_ms) + self._draws.between(*_COMMIT_MS, chance.COMMIT, self._batches)
+        if self._planned_ms is None or when_ms < self._planned_ms:
+            self._planned_ms = when_ms
+            self._timeline.at(when_ms, self._work, self._life, when_ms)
+
+    def _work(self, life: int, planned_ms: int) -> None:
+        if life != self._life or planned_ms != self._planned_ms:
+            return
+        self._planned_ms = None
+        self._batches += 1
+        batch = self._broker.fetch() if self._broker.up else []
+        try:
+            if batch:
+                self._process(batch)
+        except Killed:
+            self._tally.cuts["receiver killed"] += 1
+            self.stop(self._kill_down_ms)
+            return
+        ready_ms = self._broker.next_ready_ms()
+        if ready_ms is not None:
+            self._plan(max(ready_ms, self._timeline.now_ms + (0 if self._broker.up else 1_000)))
+
+    def _process(self, batch: list[Stored]) -> None:
+        """As Receiver._process: commit, then acknowledge to the device, then to the broker."""
+        self._tally.counts["deliveries"] += len(batch)
+        if not self._parts.commits_first:
+            self._tell_devices(batch)
+        self.database.dies = self._dies(BEFORE_COMMIT)
+        outcomes = self._commit(batch)
+        self._die(AFTER_COMMIT)
+        self._tally.counts["duplicates"] += outcomes.count(Outcome.AGAIN)
+        self._tell_devices(batch)
+        self._die(BETWEEN_ACKNOWLEDGEMENTS)
+        for each in batch:
+            self._broker.acknowledge(each)
+
+    def _tell_devices(self, batch: list[Stored]) -> None:
+        for each in batch:
+            event = self._parse(each)
+            if event.id not in self._committed:
+                raise Violation("acknowledged_is_committed", f"the receiver acknowledges {event.id}, not committed")
+            self._broker.command(each.device, message.ack(event.boot, event.seq))
+
+    def _commit(self, batch: list[Stored]) -> list[Outcome]:
+        events = [self._parse(each) for each in batch]
+        try:
+            outcomes = self.store.store(events)
+        except DatabaseRefused as error:
+            raise Violation("nothing_refused", f"the database refuses events of {events[0].device}") from error
+        for event, outcome in zip(events, outcomes, strict=True):
+            self._note_outcome(event, outcome)
+        return outcomes
+
+    def _note_outcome(self, event: Event, outcome: Outcome) -> None:
+        if outcome is Outcome.CONFLICT:
+            raise Violation("nothing_refused", f"{event.id} of {event.type} {event.kind} belongs to another event")
+        if outcome is Outcome.STORED:
+            self._note_stored(event)
+
+    def _note_stored(self, event: Event) -> None:
+        self._committed.add(event.id)
+        self._trace.note(self._timeline.now_ms, event.device, "commit", event.boot, event.seq)
+        made = self._made[event.device].get((event.boot, event.seq))
+        if event.type == "alarm" and made is not None:
+            took_ms = self._timeline.now_ms - made[1]
+            self._tally.slowest_alarm_ms = max(self._tally.slowest_alarm_ms, took_ms)
+
+    def _parse(self, stored: Stored) -> Event:
+        at = EPOCH + timedelta(milliseconds=stored.at_ms + self.clock_ms)
+        return parse(f"ansim.{SITE}.{device_name(stored.device)}.evt", stored.payload, at)
+
+    def _take_from_archive(self) -> None:
+        newest = self.store.newest()
+        since_ms = 0 if newest is None else int((newest - EPOCH).total_seconds() * 1000) - self.clock_ms - _MARGIN_MS
+        for event in self.store.store_again([self._parse(each) for each in self._broker.archived(since_ms)]):
+            self._note_stored(event)
+
+    # Dying
+
+    def _dies(self, where: int) -> bool:
+        if self._kill_at != where:
+            return False
+        self._kill_at = None
+        return True
+
+    def _die(self, where: int) -> None:
+        if self._dies(where):
+            raise Killed
+
+    def _note(self, what: str) -> None:
+        self._trace.note(self._timeline.now_ms, "receiver", what)

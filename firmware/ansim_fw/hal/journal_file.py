@@ -1,8 +1,9 @@
 """The journal's two shelves, folders on LittleFS, and the room that is kept free for them."""
 
-import errno
 import os
 from binascii import crc32
+
+from micropython import const
 
 from ansim_fw.core.journal import MAX_RECORD, Journal
 
@@ -11,6 +12,8 @@ SHELVES = ("/journal_a", "/journal_b")
 # Provisioning lays this file out, as large as the journal can grow. It holds nothing: should something else fill the
 # filesystem, it is given up, and the journal has its room.
 ROOM = "/journal_room"
+# The filesystem is full; MicroPython's errno has no name for it.
+_ENOSPC = const(28)
 
 
 def open_journal(report: "Callable[[str], None]") -> Journal:
@@ -50,7 +53,7 @@ class Shelf:
         try:
             self._write(name, data)
         except OSError as error:
-            if error.errno != errno.ENOSPC:
+            if error.errno != _ENOSPC:
                 raise
             os.remove(ROOM)
             self._report("storage")

@@ -10,7 +10,7 @@ PORT = const(53)
 # The longest answer over UDP (4.2.1).
 MAX_ANSWER = const(512)
 
-MAX_ADDRESSES = const(4)
+_MAX_ADDRESSES = const(4)
 
 _LONGEST_NAME = const(255)
 _LONGEST_LABEL = const(63)
@@ -52,7 +52,7 @@ def query(number: int, name: str) -> bytes:
 
 
 def addresses(asked: bytes, answer: bytes) -> "list[str] | None":
-    """Return the first addresses in an answer, at most MAX_ADDRESSES; an empty list when it has none.
+    """Return the first addresses in an answer, at most four; an empty list when it has none.
 
     Aliases (CNAME) are passed over and their chain is not followed: addresses in an answer are those of its end. In an
     answer that was cut short, what is whole counts.
@@ -74,7 +74,7 @@ def addresses(asked: bytes, answer: bytes) -> "list[str] | None":
     for _ in range(int.from_bytes(answer[6:8], "big")):
         at = _after_name(answer, at)
         end = at + 10 + int.from_bytes(answer[at + 8 : at + 10], "big")
-        if end > len(answer) or len(found) == MAX_ADDRESSES:
+        if end > len(answer) or len(found) == _MAX_ADDRESSES:
             break
         if answer[at : at + 4] == _A_IN and end - at == 14:
             found.append(".".join([str(byte) for byte in answer[at + 10 : end]]))

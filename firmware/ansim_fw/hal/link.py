@@ -5,28 +5,31 @@ import gc
 import select
 import socket
 import ssl
+import sys
 
 from micropython import const
 
-from ansim_fw.core import dns, link_watch, message, mqtt
-from ansim_fw.hal import resolver, wifi
+from ansim_fw.core import link_watch, message, mqtt
+from ansim_fw.hal import wifi
 from ansim_fw.hal.last_good import LastGood
 
-OFF = const(0)
-WIFI = const(1)
-NAME = const(2)
-TCP = const(3)
-TLS = const(4)
-MQTT = const(5)
-UP = const(6)
+_OFF = const(0)
+_WIFI = const(1)
+_NAME = const(2)
+_TCP = const(3)
+_TLS = const(4)
+_MQTT = const(5)
+_UP = const(6)
 STATE_NAMES = ("off", "wifi", "name", "tcp", "tls", "mqtt", "up")
 
-TCP_TIMEOUT_MS = const(10000)
-TLS_TIMEOUT_MS = const(15000)
-MQTT_TIMEOUT_MS = const(10000)
-PING_MS = const(20000)
-PONG_TIMEOUT_MS = const(10000)
-KEEPALIVE_S = const(60)
+# The resolver ends by itself before that.
+_NAME_TIMEOUT_MS = const(20000)
+_TCP_TIMEOUT_MS = const(10000)
+_TLS_TIMEOUT_MS = const(15000)
+_MQTT_TIMEOUT_MS = const(10000)
+_PING_MS = const(20000)
+_PONG_TIMEOUT_MS = const(10000)
+_KEEPALIVE_S = const(60)
 
 _MAX_QUEUE = const(8)
 # So many chunks are read a step: whatever a broker sends costs a bounded share of the loop.
@@ -48,14 +51,14 @@ class Link:
         poller: select.poll that the loop waits on; the link's socket is in it while there is one.
 
     Attributes:
-        state: OFF ... UP.
+        state: an index into STATE_NAMES.
         fault: why the link went down last, one of docs/protocol.md; empty while it is up.
         commands: what the receiver said, checked; the loop takes it out.
         changed: the state or fault is new; the loop clears it.
     """
 
     def __init__(self, identity: "settings.Identity", poller: "select.poll") -> None:
-        self.state = OFF
+        self.state = _OFF
         self.fault = ""
         self.commands: list[dict[str, object]] = []
         self.changed = False
@@ -64,14 +67,14 @@ class Link:
         self._identity = identity
         self._topic = message.event_topic(identity.site, identity.device)
         self._poller = poller
-        self._resolver = resolver.Resolver(poller)
+        self._resolver: "Any" = None
         self._address = ""
         self._dials = 0
         self._socket: "Any" = None
         self._queue: list[bytes] = []
         self._sent = 0
-        self._reader = mqtt.Reader()
-        self._chunk = bytearray(mqtt.READ_BYTES)
+        self._reader: "Any" = None
+        self._chunk = bytearray()
         self._packet_id = _SUBSCRIBE_ID
         self._left_ms = 0
         self._idle_ms = 0
@@ -80,29 +83,29 @@ class Link:
 
     def status(self) -> int:
         """Return the state as the core's inputs tell it."""
-        if self.state == UP:
+        if self.state == _UP:
             return link_watch.UP
-        return link_watch.DOWN if self.state == OFF else link_watch.BUSY
+        return link_watch.DOWN if self.state == _OFF else link_watch.BUSY
 
     def connect(self) -> None:
         """Start to connect, unless that is under way."""
-        if self.state == OFF:
+        if self.state == _OFF:
             self.wifi.join()
-            self._enter(WIFI, wifi.TIMEOUT_MS * 2)
+            self._enter(_WIFI, wifi.TIMEOUT_MS * 2)
 
     def close(self, fault: str) -> None:
         """End the connection; fault says why."""
-        joined = self.state > WIFI
+        joined = self.state > _WIFI
         self._queue.clear()
         self.fault = fault
-        self._enter(OFF, 0)
+        self._enter(_OFF, 0)
         self._hang_up()
         if joined and fault not in _NOT_THE_NETWORK:
             self.wifi.no_broker()
 
     def publish(self, payload: bytes) -> bool:
         """Queue an event message; False if the queue is full or the link is not up."""
-        if self.state != UP or len(self._queue) >= _MAX_QUEUE:
+        if self.state != _UP or len(self._queue) >= _MAX_QUEUE:
             return False
         self._packet_id = self._packet_id % 0xFFFF + 1
         self._queue.append(mqtt.publish(self._packet_id, self._topic, payload))
@@ -110,10 +113,10 @@ class Link:
 
     def poll(self, elapsed_ms: int) -> None:
         """Go one step on. A failure closes the link and is in fault; what nobody foresaw is raised, too."""
-        if self.state == OFF:
+        if self.state == _OFF:
             return
         self._left_ms -= elapsed_ms
-        if self.state > WIFI and not self.wifi.joined():
+        if self.state > _WIFI and not self.wifi.joined():
             self.close("link_lost")
             self.wifi.leave()
             return
@@ -125,16 +128,16 @@ class Link:
         except Exception:
             self.close("link_lost")
             raise
-        if self._left_ms <= 0 and self.state != OFF:
-            self.close("link_lost" if self.state == UP else "broker_unreachable")
+        if self._left_ms <= 0 and self.state != _OFF:
+            self.close("link_lost" if self.state == _UP else "broker_unreachable")
 
     def _blame(self, error: "OSError | ValueError") -> str:
         """Return the fault that an exception in this state means."""
-        if self.state == TLS:
+        if self.state == _TLS:
             # Mbed TLS: ValueError for a certificate it does not trust, negative numbers for its other refusals.
             number = -1 if isinstance(error, ValueError) else error.errno or 0
             return "tls_refused" if number < 0 and number not in _NO_REFUSALS else "broker_unreachable"
-        return "link_lost" if self.state == UP else "broker_unreachable"
+        return "link_lost" if self.state == _UP else "broker_unreachable"
 
     def _enter(self, state: int, timeout_ms: int) -> None:
         self.state = state
@@ -154,16 +157,17 @@ class Link:
             self._look_up()
 
     def _look_up(self) -> None:
-        host = self._identity.host
-        if dns.is_address(host):
-            self._dial([host])
-            return
-        # The resolver ends by itself, before this.
-        self._enter(NAME, 2 * resolver.TIMEOUT_MS)
+        # Loaded while it is of use: what comes next, the handshake, needs the memory.
+        from ansim_fw.hal import resolver
+
+        self._enter(_NAME, _NAME_TIMEOUT_MS)
+        self._resolver = resolver.Resolver(self._poller)
         try:
-            self._resolver.ask(self.wifi.name_server(), host)
+            found = self._resolver.ask(self.wifi.name_server(), self._identity.host)
         except (OSError, ValueError):
-            self._dial([])
+            found = []
+        if found is not None:
+            self._dial(found)
 
     def _ask_name(self, elapsed_ms: int) -> None:
         try:
@@ -175,7 +179,7 @@ class Link:
 
     def _dial(self, found: "list[str]") -> None:
         """Connect to one of these addresses or the last good one, in turn."""
-        self._resolver.close()
+        self._end_look_up()
         last = self._last_good.address
         if last and last not in found:
             found.append(last)
@@ -186,7 +190,7 @@ class Link:
         self._dials += 1
         # It is an address: nobody is asked.
         address = socket.getaddrinfo(self._address, self._identity.port)[0][-1]
-        self._enter(TCP, TCP_TIMEOUT_MS)
+        self._enter(_TCP, _TCP_TIMEOUT_MS)
         made = socket.socket()
         self._socket = made
         self._poller.register(made, select.POLLOUT)
@@ -216,7 +220,7 @@ class Link:
     def _wrap(self) -> None:
         gc.collect()
         self._poller.unregister(self._socket)
-        self._enter(TLS, TLS_TIMEOUT_MS)
+        self._enter(_TLS, _TLS_TIMEOUT_MS)
         if self._context is None:
             self._context = _trust(self._identity.ca)
         self._socket = self._context.wrap_socket(
@@ -227,32 +231,40 @@ class Link:
         # The end of the token makes the client id one that nobody else can guess and so throw this device off with.
         client_id = self._identity.device + "-" + token[-12:].decode()
         self._reader = mqtt.Reader()
+        self._chunk = bytearray(mqtt.READ_BYTES)
         self._sent = 0
-        self._queue.append(mqtt.connect(client_id, self._identity.device, token, KEEPALIVE_S))
+        self._queue.append(mqtt.connect(client_id, self._identity.device, token, _KEEPALIVE_S))
 
     def _secure(self, _elapsed_ms: int) -> None:
         # Writing drives the handshake; the first byte that goes through ends it.
         self._write()
         if not self._queue or self._sent:
-            self._enter(MQTT, MQTT_TIMEOUT_MS)
+            self._enter(_MQTT, _MQTT_TIMEOUT_MS)
 
     def _talk(self, elapsed_ms: int) -> None:
         self._write()
         self._read()
-        if self.state == UP:
+        if self.state == _UP:
             self._keep_alive(elapsed_ms)
 
     def _keep_alive(self, elapsed_ms: int) -> None:
         self._idle_ms += elapsed_ms
-        if self._idle_ms >= PING_MS:
+        if self._idle_ms >= _PING_MS:
             self._idle_ms = 0
-            self._left_ms = PONG_TIMEOUT_MS
+            self._left_ms = _PONG_TIMEOUT_MS
             self._queue.append(mqtt.PINGREQ_PACKET)
 
     # Bytes
 
+    def _end_look_up(self) -> None:
+        if self._resolver is not None:
+            self._resolver.close()
+            self._resolver = None
+            _unload("ansim_fw.hal", "resolver")
+            _unload("ansim_fw.core", "dns")
+
     def _hang_up(self) -> None:
-        self._resolver.close()
+        self._end_look_up()
         closing, self._socket = self._socket, None
         if closing is not None:
             self._poller.unregister(closing)
@@ -295,7 +307,7 @@ class Link:
         elif kind == mqtt.PUBLISH:
             self._command(mqtt.payload_of(flags, body))
         elif kind == mqtt.PINGRESP:
-            self._left_ms = PING_MS + PONG_TIMEOUT_MS
+            self._left_ms = _PING_MS + _PONG_TIMEOUT_MS
         # A PUBACK proves nothing: only the receiver's own acknowledgement does.
 
     def _connected(self, body: bytes) -> None:
@@ -314,7 +326,7 @@ class Link:
         self._dials = 0
         self.wifi.good()
         self._last_good.keep(self.wifi.name(), self._address)
-        self._enter(UP, PING_MS + PONG_TIMEOUT_MS)
+        self._enter(_UP, _PING_MS + _PONG_TIMEOUT_MS)
 
     def _command(self, payload: bytes) -> None:
         try:
@@ -330,6 +342,12 @@ def _trust(ca: bytes) -> "Any":
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_verify_locations(cadata=ca)
     return context
+
+
+def _unload(package: str, name: str) -> None:
+    """Give the memory of a module back; whoever imports it next loads it again."""
+    sys.modules.pop(package + "." + name, None)
+    delattr(sys.modules[package], name)
 
 
 TYPE_CHECKING = False

@@ -8,7 +8,7 @@ from micropython import const
 
 from ansim_fw.core import dns
 
-TIMEOUT_MS = const(6000)
+_TIMEOUT_MS = const(6000)
 _REPEAT_MS = const(2000)
 
 
@@ -25,22 +25,24 @@ class Resolver:
         self._asked = b""
         self._left_ms = 0
 
-    def ask(self, server: str, name: str) -> None:
-        """Begin to ask a name server, an address, for the addresses of name.
+    def ask(self, server: str, name: str) -> "list[str] | None":
+        """Begin to ask a name server, an address, for the addresses of name; return them if nobody has to be asked.
 
         Raises:
             OSError: there is no socket.
             ValueError: no host can have this name.
         """
-        self.close()
+        if dns.is_address(name):
+            return [name]
         self._asked = dns.query(int.from_bytes(os.urandom(2), "big"), name)
-        self._left_ms = TIMEOUT_MS
+        self._left_ms = _TIMEOUT_MS
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
         # Connected, it hears nobody but this server.
         self._socket.connect(socket.getaddrinfo(server, dns.PORT)[0][-1])
         self._poller.register(self._socket, select.POLLIN)
         self._socket.send(self._asked)
+        return None
 
     def step(self, elapsed_ms: int) -> "list[str] | None":
         """Pass time; return the addresses, none if there are none or nobody answered; None while not known.

@@ -56,9 +56,11 @@ def parts_of(name: str) -> Parts:
 class SendsBeforeStored(Device):
     def _raise(self, type: int, kind: str = "", of: "tuple[int, int] | None" = None) -> Event | None:
         made = super()._raise(type, kind, of)
-        if made is not None:
+        if made is not None and self._was_up:
+            store = self._actions.pop()
             self.outbox.mark_stored(made)
             self._send()
+            self._actions.append(store)
         return made
 
 
@@ -278,7 +280,7 @@ MUTANTS = {
     ),
     "no_archive": Mutant(
         "a receiver restored from a backup does not take again what came since",
-        ("no_alarm_lost",),
+        ("no_alarm_lost", "damage_is_told"),
         Parts(receiver=ReceiverParts(has_archive=False)),
     ),
     "drops_on_puback": Mutant(

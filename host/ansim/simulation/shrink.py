@@ -44,10 +44,13 @@ class _Shrinker:
         return self.try_(replace(self.best, stimuli=tuple(stimuli)))
 
     def cut_end(self) -> None:
-        """Drop what comes after the violation."""
-        duration_ms = min(self.found.at_ms + 1, self.best.setting.duration_ms)
+        """Drop what comes after the violation; one found at the end is sought right after the last stimulus."""
         stimuli = tuple(each for each in self.best.stimuli if each.at_ms <= self.found.at_ms)
-        self.try_(Recipe(replace(self.best.setting, duration_ms=duration_ms), stimuli))
+        last_ms = stimuli[-1].at_ms if stimuli else 0
+        for duration_ms in (last_ms + 1, self.found.at_ms + 1):
+            shorter = Recipe(replace(self.best.setting, duration_ms=duration_ms), stimuli)
+            if duration_ms < self.best.setting.duration_ms and self.try_(shorter):
+                return
 
     def one_device(self) -> None:
         """Keep a single device, if one is enough."""

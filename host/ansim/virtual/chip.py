@@ -491,7 +491,7 @@ class Chip:
         """Let the chip see its station's status, and let its connections move or not."""
         station = self.services.station
         self._inputs.set_wifi(station.status, self._air.rssi_dbm)
-        self._air.carry(station.connected and self._air.enabled)
+        self._air.carry(station.carries)
         if station.status != self._wifi_told:
             self._wifi_told = station.status
             self._log("wifi", {"status": station.status})

@@ -51,6 +51,11 @@ class Station:
         return self._connected
 
     @property
+    def carries(self) -> bool:
+        """Whether data gets through: it does not when the access point is gone and the station has not noticed."""
+        return self._connected and self._in_reach()
+
+    @property
     def due_ms(self) -> int | None:
         """When ``tick`` has to be called, or None."""
         return self._due_ms
@@ -100,12 +105,11 @@ class Station:
         """A network came, went or changed: a connected station notices after a while that its own is gone."""
         if not self._wanted:
             return
-        network = self._network()
         if not self._connected:
-            if self._due_ms is None and network is not None and self._access_point in network.access_points:
+            if self._due_ms is None and self._in_reach():
                 # It waits for an address.
                 self._due_ms = now_ms
-        elif network is not None and self._access_point in network.access_points:
+        elif self._in_reach():
             self._due_ms = None
         elif self._due_ms is None:
             self._due_ms = now_ms + self._air.beacon_timeout_ms
@@ -114,6 +118,11 @@ class Station:
         """Return the wanted network, if it is in reach and takes the passphrase."""
         network = self._air.find(self.ssid)
         return network if network is not None and network.passphrase == self._passphrase else None
+
+    def _in_reach(self) -> bool:
+        """Tell whether the access point is there that the station has joined."""
+        network = self._network()
+        return network is not None and self._access_point in network.access_points
 
     def _may_retry(self) -> bool:
         return self.reconnects < 0 or self._failures <= self.reconnects

@@ -40,7 +40,9 @@ class Alarms:
 
     def raise_(self, event: Event) -> None:
         if len(self.current) >= MAX_ALARMS:
-            self.current.pop(0)
+            # Rather one that is acknowledged: the wearer must see that another is not.
+            waiting = [alarm.state == RAISED for alarm in self.current]
+            self.current.pop(waiting.index(False) if False in waiting else 0)
         self.current.append(Alarm(event))
 
     def restore(self, event: Event) -> None:

@@ -323,7 +323,9 @@ MUTANTS = {
     "connects_once": Mutant(
         "after a failed attempt there is no other", ("connect_in_time",), _of_device(NeverConnectsAgain)
     ),
-    "ignores_priority": Mutant("events go out in order of time", ("alarms_first",), _of_device(IgnoresPriority)),
+    "ignores_priority": Mutant(
+        "events go out in order of time", ("alarms_first", "connect_in_time"), _of_device(IgnoresPriority)
+    ),
     "drops_when_full": Mutant(
         "a full outbox gives up the oldest event", ("kept_until_acknowledged",), _of_device(DropsWhenFull)
     ),

@@ -25,8 +25,9 @@ CACHE_BYTES = 4 * READ_BYTES
 # The oldest that is in use: a device's MicroPython raises it when it writes, and could not lower it.
 DISK_VERSION = 0x00020000
 
-# So much the firmware's journal grows: 64 waiting events on two shelves take 32 blocks (make bench), 12 of them from
-# the start, and a few more while they change. hal/journal_file.py gives the file up when something else needs the room.
+# So much the firmware's journal needs beyond its empty folders: 64 waiting events with the longest records spread over
+# 28 blocks where there is room, and find theirs in these 24 where there is none (make bench). hal/journal_file.py gives
+# the file up when something else has filled the filesystem.
 ROOM = "journal_room"
 ROOM_BYTES = 24 * BLOCK_BYTES
 # Where it keeps waiting events; they are there from the start, so that a device never writes to the root.

@@ -68,8 +68,9 @@ def handle(connection: sa.Connection, alarm_id: EventId, by: str) -> Alarm | Non
 
 
 def untold(connection: sa.Connection, limit: int) -> list[Alarm]:
-    """Return up to limit handled alarms whose devices were not told of it while they were heard."""
-    return _alarms(connection, sa.select(*_COLUMNS).where(UNTOLD_ALARM).limit(limit))
+    """Return up to limit handled alarms whose devices were not told of it while they were heard, the newest first."""
+    query = sa.select(*_COLUMNS).where(UNTOLD_ALARM).order_by(events.c.handled_at.desc())
+    return _alarms(connection, query.limit(limit))
 
 
 def note_told(connection: sa.Connection, told: Sequence[EventId]) -> None:

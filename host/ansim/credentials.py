@@ -22,6 +22,7 @@ from ansim.nats_jwt import KeyPair
 from ansim.registry import Identity
 
 STREAM = "EVENTS"
+ARCHIVE = "ARCHIVE"
 
 _T = TypeVar("_T")
 
@@ -34,15 +35,11 @@ _JETSTREAM_LIMITS = {
     "streams": _NO_LIMIT,
     "consumer": _NO_LIMIT,
 }
-# Commands to devices, and of JetStream what taking events needs: it can't delete the stream or read another.
+# Commands to devices, and of JetStream what taking events needs: it can't delete the streams or read another.
 _RECEIVER_MAY_PUBLISH = [
     "ansim.*.*.cmd",
-    f"$JS.API.STREAM.CREATE.{STREAM}",
-    f"$JS.API.STREAM.UPDATE.{STREAM}",
-    f"$JS.API.STREAM.INFO.{STREAM}",
-    f"$JS.API.CONSUMER.CREATE.{STREAM}.>",
-    f"$JS.API.CONSUMER.INFO.{STREAM}.>",
-    f"$JS.API.CONSUMER.MSG.NEXT.{STREAM}.>",
+    *(f"$JS.API.STREAM.{call}.{stream}" for stream in (STREAM, ARCHIVE) for call in ("CREATE", "UPDATE", "INFO")),
+    *(f"$JS.API.CONSUMER.{call}.{stream}.>" for stream in (STREAM, ARCHIVE) for call in ("CREATE", "INFO", "MSG.NEXT")),
     f"$JS.ACK.{STREAM}.>",
 ]
 

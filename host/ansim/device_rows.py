@@ -112,11 +112,10 @@ def find(connection: sa.Connection, limit: int | None) -> list[DeviceState]:
     return [DeviceState(**row._asdict()) for row in connection.execute(query)]
 
 
-def named(connection: sa.Connection, devices: Collection[str]) -> list[DeviceState]:
-    """Return these devices, as far as they were heard, and keep other receivers from changing them."""
-    query = sa.select(*_STATE_COLUMNS).where(device_states.c.device.in_(devices))
-    rows = connection.execute(query.order_by(device_states.c.device).with_for_update())
-    return [DeviceState(**row._asdict()) for row in rows]
+def named(connection: sa.Connection, devices: Collection[str], lock: bool = False) -> list[DeviceState]:
+    """Return these devices, as far as they were heard; lock: keep other receivers from changing them."""
+    query = sa.select(*_STATE_COLUMNS).where(device_states.c.device.in_(devices)).order_by(device_states.c.device)
+    return [DeviceState(**row._asdict()) for row in connection.execute(query.with_for_update() if lock else query)]
 
 
 def mark_silent(connection: sa.Connection, devices: Collection[str]) -> None:

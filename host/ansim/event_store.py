@@ -98,6 +98,11 @@ class EventStore:
         with self._database.reading() as connection:
             return device_rows.find(connection, limit)
 
+    def devices_named(self, devices: Collection[str]) -> list[DeviceState]:
+        """Return these devices, as far as they were heard."""
+        with self._database.reading() as connection:
+            return device_rows.named(connection, devices)
+
     def newest(self) -> datetime | None:
         """Return when the last event was received; None when there is none."""
         with self._database.reading() as connection:
@@ -123,7 +128,7 @@ class EventStore:
             DatabaseRefused: nothing was stored; another receiver noted one just now.
         """
         with self._database.writing() as connection:
-            states = device_rows.named(connection, suspects)
+            states = device_rows.named(connection, suspects, lock=True)
             silent = [each for each in states if each.signs == suspects[each.device] and not each.silent]
             changed = fault_rows.begin_silence(connection, silent)
             device_rows.mark_silent(connection, [each.device for each in silent])
@@ -139,7 +144,7 @@ class EventStore:
         with self._database.writing() as connection:
             changed = [
                 fault
-                for state in device_rows.named(connection, [device])
+                for state in device_rows.named(connection, [device], lock=True)
                 for fault in fault_rows.begin_gap(connection, state, ids, at)
             ]
         self._tell(changed)

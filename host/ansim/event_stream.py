@@ -5,6 +5,8 @@ import contextlib
 import json
 import ssl
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from nats.aio.client import Client, RawCredentials
@@ -16,11 +18,13 @@ from nats.js.api import (
     AckPolicy,
     ConsumerConfig,
     DiscardPolicy,
+    RePublish,
     RetentionPolicy,
     StorageType,
     StreamConfig,
 )
-from nats.js.errors import APIError, BadRequestError
+from nats.js.client import JetStreamContext
+from nats.js.errors import APIError, NotFoundError
 
 from ansim import secret_files
 from ansim.credentials import STREAM, load_ca
@@ -35,6 +39,7 @@ WAITING_PER_DEVICE = 1000
 # second more, until we ask again.
 _ASK_S = 2
 _CONNECT_S = 5
+_PLACE_S = 2
 _FLUSH_S = 2
 # https://docs.nats.io/reference/reference-protocols/nats_api_reference: statuses of a request for messages
 _NO_RESPONDERS, _CONFLICT = "503", "409"
@@ -52,6 +57,8 @@ _STREAM_CONFIG = StreamConfig(
     max_msgs_per_subject=WAITING_PER_DEVICE,
     discard_new_per_subject=True,
     max_msg_size=4096,
+    # What is taken leaves this stream; the archive keeps a copy (ansim.event_archive).
+    republish=RePublish(src="ansim.*.*.evt", dest="archive.{{wildcard(1)}}.{{wildcard(2)}}"),
 )
 _CONSUMER_CONFIG = ConsumerConfig(
     name=CONSUMER,
@@ -105,6 +112,17 @@ async def connect(home: Home, fleet: Fleet, notice: Notice) -> Client:
     raise watch.failure.result() if watch.failure.done() else watch.unreachable()
 
 
+async def ensure_stream(jetstream: JetStreamContext, config: StreamConfig) -> None:
+    """Make the stream, or give the one that exists these settings.
+
+    Adding first would not do: for one that exists, too, the broker wants its whole size to be free.
+    """
+    try:
+        await jetstream.update_stream(config)
+    except NotFoundError:
+        await jetstream.add_stream(config)
+
+
 class _Watch:
     """Hears what happens to a connection, and knows a refusal from a broker that is away."""
 
@@ -148,6 +166,21 @@ class _Watch:
         return None
 
 
+@dataclass(frozen=True)
+class Place:
+    """How far the receivers are in the stream.
+
+    Args:
+        waiting: events that no receiver was given yet.
+        in_hand: events that a receiver was given and has not acknowledged.
+        at: the broker's own time.
+    """
+
+    waiting: int
+    in_hand: int
+    at: datetime
+
+
 class EventStream:
     """The stream of events, made if it is missing, and this receiver's place in it.
 
@@ -169,11 +202,7 @@ class EventStream:
         """
         jetstream = self._client.jetstream()
         try:
-            try:
-                await jetstream.add_stream(_STREAM_CONFIG)
-            except BadRequestError:
-                # It exists with other settings, of an older version.
-                await jetstream.update_stream(_STREAM_CONFIG)
+            await ensure_stream(jetstream, _STREAM_CONFIG)
             await jetstream.add_consumer(STREAM, _CONSUMER_CONFIG)
         except APIError as error:
             raise ServiceError(
@@ -204,6 +233,19 @@ class EventStream:
         while self._subscription.pending_msgs and len(batch) < BATCH:
             self._take(await self._subscription.next_msg(timeout=_ASK_S + 1), batch)
         return batch
+
+    async def place(self) -> Place | None:
+        """Return how far the receivers are; None when the broker does not answer, or has no such stream."""
+        try:
+            answer = await self._client.request(f"$JS.API.CONSUMER.INFO.{STREAM}.{CONSUMER}", timeout=_PLACE_S)
+            found = json.loads(answer.data)
+            return Place(
+                waiting=int(found["num_pending"]),
+                in_hand=int(found["num_ack_pending"]),
+                at=datetime.fromisoformat(found["ts"]),
+            )
+        except (NatsError, OSError, ValueError, KeyError):
+            return None
 
     async def close(self, untaken: Iterable[Msg] = ()) -> None:
         """Leave, and have the broker give to others at once what was delivered here and not acknowledged.

@@ -3,37 +3,33 @@
 import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import TypeVar
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
-from ansim.database import Database, DatabaseRefused, DatabaseUnavailable
-from ansim.event import Event, Refused, Rejected, parse
+from ansim import batch, supervision
+from ansim.alarm_rows import Alarm
+from ansim.catch_up import CatchUp
+from ansim.database import Database, DatabaseUnavailable
+from ansim.event import Event
+from ansim.event_archive import EventArchive
 from ansim.event_rows import Outcome
-from ansim.event_store import EventStore
+from ansim.event_store import EventStore, OnFault
 from ansim.event_stream import BrokerUnreachable, EventStream, Notice, StreamLost, connect
 from ansim.fleet import Fleet
+from ansim.fleet_watch import LOOK_S, FleetWatch
 from ansim.home import Home
 from ansim_fw.core import message
 
 # Between two tries to reach broker or database.
 RETRY_S = 0.5
+_FLUSH_S = 2
 
-# What an event can raise that the database does not take; anything else is the database's own trouble.
-_REFUSALS = (DatabaseRefused, ValueError, TypeError, OverflowError)
+_T = TypeVar("_T")
 
 OnEvent = Callable[[Event, bool], None]
-
-
-@dataclass
-class _Taken:
-    """A message and what it turned out to be."""
-
-    message: Msg
-    event: Event | None
-    refused: Refused | None
 
 
 class Receiver:
@@ -42,6 +38,8 @@ class Receiver:
     Args:
         on_event: called after an event is committed and acknowledged, with it and whether it is new (not a repetition).
         on_notice: called with what a person should know: broker or database lost and found, messages refused.
+        on_fault: called, from any thread, with each fault that began or ended.
+        reach_ms: how long a living device may take to be heard; None: as long as the fleet's settings make it.
     """
 
     def __init__(
@@ -51,10 +49,14 @@ class Receiver:
         database: Database,
         on_event: OnEvent = lambda _event, _new: None,
         on_notice: Notice = lambda _text: None,
+        on_fault: OnFault = lambda _fault: None,
+        reach_ms: int | None = None,
     ) -> None:
         self._home = home
         self._fleet = fleet
-        self._store = EventStore(database)
+        self._store = EventStore(database, on_fault)
+        reach_ms = supervision.reach_ms(fleet.spread_s) if reach_ms is None else reach_ms
+        self._watch = FleetWatch(self._store, fleet.heartbeat_min, reach_ms)
         self._on_event = on_event
         self._notice = on_notice
         self._untaken: Sequence[Msg] = ()
@@ -74,13 +76,20 @@ class Receiver:
         client = await self._connect()
         if client is None:
             return
+        stream = EventStream(client)
+        catching_up = CatchUp(self._store, EventArchive(client), self._on_event, self._notice)
+        watching = asyncio.ensure_future(self._watch_fleet(stream, catching_up))
+        watching.add_done_callback(lambda _task: self._stop.set())
         try:
-            stream = EventStream(client)
             while not self._stop.is_set():
-                await self._receive_from(stream, client)
+                await self._receive_from(stream, client, catching_up)
             await stream.close(self._untaken)
         finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
             await client.close()
+        if not watching.cancelled():
+            watching.result()
 
     async def _connect(self) -> Client | None:
         """Return a connection, None when stopped before there was one."""
@@ -95,16 +104,28 @@ class Receiver:
                 await self._pause()
         return None
 
-    async def _receive_from(self, stream: EventStream, client: Client) -> None:
+    async def _receive_from(self, stream: EventStream, client: Client, catching_up: CatchUp) -> None:
         """Take batches until stop(), or until the stream has to be prepared again."""
         try:
             await stream.prepare()
+            if await self._persist(catching_up.mark) is None:
+                return
+            await catching_up.prepare()
+            await self._watch.look(stream)
             self.ready.set()
-            while (batch := await self._next_batch(stream)) is not None:
-                await self._process(client, batch)
+            while (messages := await self._next_batch(stream)) is not None:
+                await self._process(client, messages)
         except (BrokerUnreachable, StreamLost) as error:
             self._notice(f"{error.message}; trying again")
             await self._pause()
+
+    async def _watch_fleet(self, stream: EventStream, catching_up: CatchUp) -> None:
+        await self.ready.wait()
+        while True:
+            await asyncio.sleep(LOOK_S)
+            place = await self._watch.look(stream)
+            if place is not None and place.waiting == 0:
+                await catching_up.run(place.at)
 
     async def _next_batch(self, stream: EventStream) -> list[Msg] | None:
         """Return the next batch, None when stopped first."""
@@ -119,25 +140,39 @@ class Receiver:
             await asyncio.gather(waiting, stopping, return_exceptions=True)
 
     async def _process(self, client: Client, messages: Sequence[Msg]) -> None:
-        taken = [_take(each) for each in messages]
-        outcomes = await self._commit(taken)
+        taken = [batch.take(each) for each in messages]
+        self._watch.taking()
+        outcomes = await self._persist(lambda: batch.store(self._store, taken))
         if outcomes is None:
             self._untaken = messages
             return
+        heard = [each.event for each in taken if each.event is not None]
+        self._watch.took(heard)
         for each, outcome in zip(taken, outcomes, strict=True):
             # A connection that is lost here loses no event: the broker delivers it again, the device sends it again.
             with contextlib.suppress(NatsError, OSError):
                 await self._answer(client, each, outcome)
+        if handled := self._watch.untold(each.device for each in heard):
+            await self._tell_handled(client, handled)
 
-    async def _commit(self, taken: Sequence[_Taken]) -> list[Outcome | None] | None:
-        """Store a batch, trying until the database takes it; return each message's outcome (None: refused).
+    async def _tell_handled(self, client: Client, handled: Sequence[Alarm]) -> None:
+        """Tell devices that were just heard which of their alarms are closed."""
+        try:
+            for each in handled:
+                await client.publish(command_subject(each.site, each.device), message.handled(each.boot, each.seq))
+            await client.flush(_FLUSH_S)
+        except (NatsError, OSError):
+            # They are told when they are heard again.
+            return
+        self._watch.told(handled)
+        await self._persist(lambda: self._store.note_told([each.id for each in handled]))
 
-        None when stopped before: nothing is stored, and nothing may be acknowledged.
-        """
+    async def _persist(self, call: Callable[[], _T]) -> _T | None:
+        """Return what call gives, in a thread, trying until the database takes it; None when stopped before."""
         told = False
         while True:
             try:
-                outcomes = await asyncio.to_thread(self._store_batch, taken)
+                found = await asyncio.to_thread(call)
             except DatabaseUnavailable as error:
                 if not told:
                     self._notice(f"{error.message}; nothing is acknowledged until it is back")
@@ -148,31 +183,9 @@ class Receiver:
             else:
                 if told:
                     self._notice("the database is back")
-                return outcomes
+                return found
 
-    def _store_batch(self, taken: Sequence[_Taken]) -> list[Outcome | None]:
-        try:
-            return self._store_all(taken)
-        except _REFUSALS:
-            # One of them spoils the transaction, or another receiver was quicker: each by itself.
-            return [self._store_one(each) for each in taken]
-
-    def _store_all(self, taken: Sequence[_Taken]) -> list[Outcome | None]:
-        events = [each.event for each in taken if each.event is not None]
-        refused = [each.refused for each in taken if each.refused is not None]
-        outcomes = iter(self._store.store(events, refused))
-        return [None if each.event is None else next(outcomes) for each in taken]
-
-    def _store_one(self, taken: _Taken) -> Outcome | None:
-        try:
-            return self._store_all([taken])[0]
-        except _REFUSALS as error:
-            taken.refused = _refuse(taken.message, f"the database does not take it ({type(error).__name__})")
-            taken.event = None
-            self._store.store([], [taken.refused])
-            return None
-
-    async def _answer(self, client: Client, taken: _Taken, outcome: Outcome | None) -> None:
+    async def _answer(self, client: Client, taken: batch.Taken, outcome: Outcome | None) -> None:
         event = taken.event
         if event is None or outcome is None or outcome is Outcome.CONFLICT:
             await taken.message.term()
@@ -207,14 +220,3 @@ async def tell_handled(home: Home, fleet: Fleet, site: str, device: str, boot: i
         raise BrokerUnreachable("the broker does not answer", "Try again.") from error
     finally:
         await client.close()
-
-
-def _take(received: Msg) -> _Taken:
-    try:
-        return _Taken(received, parse(received.subject, received.data, received.metadata.timestamp), None)
-    except Rejected as error:
-        return _Taken(received, None, _refuse(received, str(error)))
-
-
-def _refuse(received: Msg, reason: str) -> Refused:
-    return Refused(received.subject, received.data, reason, received.metadata.timestamp)

@@ -1,4 +1,4 @@
-"""What an operator watches: alarms, newest first, and the devices that were heard last."""
+"""What an operator watches: alarms and faults, newest first, and the devices that were heard last."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -9,21 +9,25 @@ from rich.text import Text
 from ansim.alarm_rows import CANCELLED, HANDLED, RAISED, Alarm
 from ansim.device_rows import DeviceState
 from ansim.event_store import EventStore
+from ansim.fault_rows import Fault
 
 ALARM_ROWS = 12
+FAULT_ROWS = 8
 DEVICE_ROWS = 20
 
 _STYLES = {RAISED: "bold white on red", CANCELLED: "black on yellow", HANDLED: "green"}
 
 
 def live_table(store: EventStore, now: datetime) -> RenderableType:
-    """Return both tables as they stand at now.
+    """Return the tables as they stand at now; that of faults is there when there are open ones.
 
     Raises:
         DatabaseUnavailable: the database can't be read just now.
     """
-    alarms = store.alarms(limit=ALARM_ROWS)
-    return Group(alarm_table(alarms), _device_table(store.devices(limit=DEVICE_ROWS), now))
+    shown: list[RenderableType] = [alarm_table(store.alarms(limit=ALARM_ROWS))]
+    if open_faults := store.faults(open_only=True, limit=FAULT_ROWS):
+        shown.append(fault_table(open_faults, now))
+    return Group(*shown, _device_table(store.devices(limit=DEVICE_ROWS), now))
 
 
 def alarm_table(alarms: list[Alarm]) -> Table:
@@ -38,6 +42,23 @@ def alarm_table(alarms: list[Alarm]) -> Table:
             f"{each.received_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
             f"{each.boot} {each.seq}",
             Text(each.handled_by or ""),
+        )
+    return table
+
+
+def fault_table(faults: list[Fault], now: datetime) -> Table:
+    """Return a table of faults as they stand at now, in the given order."""
+    table = Table("fault", "device", "site", "since (UTC)", "lasts", "noticed by", "detail", title="Faults")
+    for each in faults:
+        lasts = spoken_age((each.until or now) - each.since)
+        table.add_row(
+            Text(each.kind, style="bold yellow" if each.until is None else "dim"),
+            each.device,
+            each.site,
+            f"{each.since.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
+            lasts if each.until is None else f"over after {lasts}",
+            each.noticed_by,
+            Text(each.detail),
         )
     return table
 

@@ -109,9 +109,13 @@ class Supervisor:
         """Note that we could not hear, or can't be sure that we could; ``hear`` begins anew."""
         self._hearing_ms = None
 
+    def settled(self, now_ms: int) -> bool:
+        """Tell whether we heard all through the last reach time."""
+        return self._hearing_ms is not None and now_ms - self._hearing_ms >= self._reach_ms
+
     def due(self, now_ms: int) -> list[str]:
         """Return the devices that are silent and not noted, in no order; the same again until noted or heard."""
-        if self._hearing_ms is None or now_ms - self._hearing_ms < self._reach_ms:
+        if self._hearing_ms is None or not self.settled(now_ms):
             return []
         self._collect(now_ms)
         if self._floor_ms != self._hearing_ms and self._is_doubtful(self._hearing_ms):

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from database_kit import KINDS, empty_database
 from rich.console import Console
 
 from ansim.database import Database
@@ -24,11 +25,10 @@ NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 SUBJECT = "ansim.city.AN000001.evt"
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    opened = Database.open(f"sqlite:///{tmp_path / 'ansim.db'}")
-    yield opened
-    opened.close()
+@pytest.fixture(params=KINDS)
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    with empty_database(request.param, tmp_path) as opened:
+        yield opened
 
 
 @pytest.fixture
@@ -246,6 +246,7 @@ def test_a_message_that_is_no_event_is_rejected_without_its_content_in_the_reaso
     assert "explosion" not in str(caught.value)
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_taking_events_reads_no_table_from_end_to_end(store: EventStore, database: Database) -> None:
     """In a database of years a scan a batch would stop the receiver."""
     statements: list[tuple[str, Any]] = []

@@ -19,6 +19,7 @@ from rich.text import Text
 from ansim.database import Database, DatabaseUnavailable
 from ansim.event import Event
 from ansim.event_store import EventStore
+from ansim.fault_rows import Fault
 from ansim.fleet import Fleet
 from ansim.home import Home
 from ansim.receiver import Receiver
@@ -31,11 +32,11 @@ _LAST_LINES_S = 2
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each new event.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object for each new event and each change of a fault.")
 def command(as_json: bool) -> None:
     """Receive, keep and acknowledge events until Ctrl-C.
 
-    Shows a live table on a terminal, a line for each event elsewhere.
+    Shows a live table on a terminal; elsewhere a line for each event, and for each fault that begins or ends.
 
     \b
     Examples:
@@ -56,7 +57,7 @@ def command(as_json: bool) -> None:
 
 
 async def _receive(home: Home, database: Database, display: "_Display") -> None:
-    receiver = Receiver(home, Fleet.load(home), database, display.event, display.notice)
+    receiver = Receiver(home, Fleet.load(home), database, display.event, display.notice, display.fault)
     for each in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(each, receiver.stop)
     announcing = asyncio.ensure_future(_announce(receiver, display))
@@ -78,6 +79,8 @@ class _Display:
 
     def event(self, event: Event, new: bool) -> None: ...
 
+    def fault(self, fault: Fault) -> None: ...
+
     def notice(self, text: str) -> None: ...
 
 
@@ -94,6 +97,9 @@ class _Lines(_Display):
     def event(self, event: Event, new: bool) -> None:
         if new:
             self._put(json.dumps(as_dict(event)) if self._as_json else _line(event))
+
+    def fault(self, fault: Fault) -> None:
+        self._put(json.dumps({"fault": fault_as_dict(fault)}) if self._as_json else _fault_line(fault))
 
     def notice(self, text: str) -> None:
         self._put(text, is_notice=True)
@@ -177,6 +183,13 @@ def _line(event: Event) -> str:
     return f"{when}  {event.site}/{event.device}  {what}  ({event.boot}, {event.seq})"
 
 
+def _fault_line(fault: Fault) -> str:
+    detail = f"  {fault.detail}" if fault.detail else ""
+    if fault.until is None:
+        return f"{fault.since:%Y-%m-%d %H:%M:%S}  {fault.site}/{fault.device}  fault {fault.kind} began{detail}"
+    return f"{fault.until:%Y-%m-%d %H:%M:%S}  {fault.site}/{fault.device}  fault {fault.kind} ended"
+
+
 def as_dict(event: Event) -> dict[str, object]:
     """Return event as JSON values; times are ISO 8601 in UTC."""
     return {
@@ -191,4 +204,19 @@ def as_dict(event: Event) -> dict[str, object]:
         "received_at": event.received_at.isoformat(),
         "occurred_at": event.occurred_at.isoformat() if event.occurred_at else None,
         "data": event.data,
+    }
+
+
+def fault_as_dict(fault: Fault) -> dict[str, object]:
+    """Return fault as JSON values; times are ISO 8601 in UTC."""
+    return {
+        "device": fault.device,
+        "site": fault.site,
+        "kind": fault.kind,
+        "noticed_by": fault.noticed_by,
+        "boot": fault.boot,
+        "seq": fault.seq,
+        "since": fault.since.isoformat(),
+        "until": fault.until.isoformat() if fault.until else None,
+        "detail": fault.detail,
     }

@@ -139,7 +139,7 @@ faults = sa.Table(
     sa.Column("since", UtcDateTime, nullable=False),
     sa.Column("until", UtcDateTime),
     sa.Column("detail", sa.String(REASON_CHARS), nullable=False, server_default=""),
-    sa.Index("faults_since", "since"),
+    sa.Index("faults_until", "until", "since"),
 )
 # At most one of a kind is open, however many receivers there are.
 sa.Index(

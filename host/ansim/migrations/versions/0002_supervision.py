@@ -68,7 +68,7 @@ def _faults() -> None:
         sa.Column("until", sa.DateTime),
         sa.Column("detail", sa.String(200), nullable=False, server_default=""),
     )
-    op.create_index("faults_since", "faults", ["since"])
+    op.create_index("faults_until", "faults", ["until", "since"])
     _partial_index("faults_open", "faults", ["device", "kind"], "until IS NULL", unique=True)
 
 

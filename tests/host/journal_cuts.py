@@ -3,8 +3,9 @@
 Usage: micropython journal_cuts.py FIRMWARE STEPS SEED
 
 The history runs once and every flash operation is kept. A power cut is those before it and a part of one, so each is
-made again from them, and the journal is opened on it as at a start, mended and used. One start in twelve is cut again,
-in each operation of its own. Prints JSON, or raises what was violated.
+made again from them, and the journal is opened on it as at a start, mended and used. Some such starts are cut again,
+in each operation of their own, and some begin a brownout: start after start, each cut anywhere. Prints JSON, or raises
+what was violated.
 """
 
 import json
@@ -22,7 +23,9 @@ from ansim_fw.hal import journal_file
 BLOCK = 4096
 BLOCKS = 20
 MOST_WAITING = 5
-CUT_AGAIN_EVERY = 12
+CUT_AGAIN_EVERY = 17
+BROWN_OUT_EVERY = 5
+BROWNOUT_STARTS = 4
 _BLANK = b"\xff" * BLOCK
 
 
@@ -160,11 +163,12 @@ def check(start: Start, must: "set[bytes]", may: "set[bytes]") -> None:
 
 
 class Cutter:
-    """Cuts the power in every operation of a log, in parts, and once more in some of the starts that follow."""
+    """Cuts the power in every operation of a log, in parts, and more than once in some of the starts that follow."""
 
     def __init__(self) -> None:
         self.cuts = 0
         self.second_cuts = 0
+        self.brownout_cuts = 0
 
     def cut_all(self, content: bytes, history: History) -> None:
         before = Flash(content)
@@ -183,15 +187,30 @@ class Cutter:
             before.apply(operation, size_of(operation))
 
     def _cut(self, torn: Flash, must: "set[bytes]", may: "set[bytes]") -> None:
-        before = Flash(torn.content)
+        content = bytes(torn.content)
         stands = go_on(torn, must, may)
-        if self.cuts % CUT_AGAIN_EVERY:
-            return
-        for operation in torn.log:
+        if self.cuts % CUT_AGAIN_EVERY == 0:
+            self._cut_again(Flash(content), torn.log, stands)
+        if self.cuts % BROWN_OUT_EVERY == 0:
+            self._brown_out(Flash(content), torn.log, stands)
+
+    def _cut_again(self, before: Flash, log: "list[Operation]", stands: "tuple[set[bytes], set[bytes]]") -> None:
+        for operation in log:
             for done in parts(operation):
                 self.second_cuts += 1
                 go_on(before.torn(operation, done), *stands)
             before.apply(operation, size_of(operation))
+
+    def _brown_out(self, before: Flash, log: "list[Operation]", stands: "tuple[set[bytes], set[bytes]]") -> None:
+        for _ in range(BROWNOUT_STARTS):
+            last = random.randrange(len(log))
+            for operation in log[:last]:
+                before.apply(operation, size_of(operation))
+            torn = before.torn(log[last], random.randrange(size_of(log[last]) + 1))
+            self.brownout_cuts += 1
+            before = Flash(torn.content)
+            stands = go_on(torn, *stands)
+            log = torn.log
 
 
 def go_on(flash: Flash, must: "set[bytes]", may: "set[bytes]") -> "tuple[set[bytes], set[bytes]]":
@@ -213,10 +232,10 @@ def size_of(operation: "Operation") -> int:
     return BLOCK if operation[1] is None else len(operation[1])
 
 
-def parts(operation: "Operation") -> "set[int]":
+def parts(operation: "Operation") -> "tuple[int, ...]":
     """Return how much of an operation is done when the power goes; all of it is nothing of the next."""
     size = size_of(operation)
-    return {0, 1, size // 2, size - 1}
+    return 0, 1, size // 2, size - 1, random.randrange(size)
 
 
 def main(steps: int, seed: int) -> None:
@@ -232,7 +251,7 @@ def main(steps: int, seed: int) -> None:
     cutter.cut_all(content, history)
     erases = sum(1 for _, data in flash.log if data is None)
     about = {"steps": steps, "operations": len(flash.log), "erases": erases}
-    about.update(cuts=cutter.cuts, second_cuts=cutter.second_cuts)
+    about.update(cuts=cutter.cuts, second_cuts=cutter.second_cuts, brownout_cuts=cutter.brownout_cuts)
     print(json.dumps(about))
 
 

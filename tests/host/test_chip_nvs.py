@@ -1,5 +1,6 @@
 """NVS keeps values in ESP-IDF's own format, through reclaimed pages and power cuts at any moment."""
 
+import contextlib
 import functools
 import random
 import struct
@@ -26,7 +27,7 @@ class Ram:
 
     def __init__(self, content: bytes, operations: int = 1 << 30, torn_share: float = 0.5) -> None:
         self.content = bytearray(content)
-        self._left = operations
+        self.left = operations
         self._torn_share = torn_share
 
     def read(self, address: int, size: int) -> bytes:
@@ -36,16 +37,16 @@ class Ram:
         done = data[: self._spend(len(data))]
         for at, value in enumerate(done, address):
             self.content[at] &= value
-        self._cut_if(len(done) < len(data) or self._left < 0)
+        self._cut_if(len(done) < len(data) or self.left < 0)
 
     def erase(self, address: int, size: int) -> None:
         done = self._spend(size)
         self.content[address : address + done] = b"\xff" * done
-        self._cut_if(done < size or self._left < 0)
+        self._cut_if(done < size or self.left < 0)
 
     def _spend(self, size: int) -> int:
-        self._left -= 1
-        return size if self._left >= 0 else int(size * self._torn_share)
+        self.left -= 1
+        return size if self.left >= 0 else int(size * self._torn_share)
 
     def _cut_if(self, cut: bool) -> None:
         if cut:
@@ -172,6 +173,52 @@ def test_a_power_cut_at_any_moment_leaves_the_old_value_or_the_new(
     assert values(restarted) in (before, after)
     apply(restarted, ("boot", 77))
     assert restarted.get_i32("ansim", "boot") == 77
+
+
+def test_the_boot_counter_goes_back_at_no_cut_and_at_no_second_cut_where_pages_change() -> None:
+    ram = Ram(b"\xff" * SIZE)
+    NvsFlash(ram, 0, SIZE).set_blob("ansim", "token", bytes(900))
+    longest = 0
+    for boot in range(1, 900):
+        before = bytes(ram.content)
+        operations = counted_operations(ram, boot)
+        longest = max(longest, operations)
+        # The usual two or three are all alike.
+        if operations > 4 or boot % 100 == 1:
+            for cut in range(operations):
+                for torn_share in (0.0, 0.5, 0.99):
+                    starts_above(boot - 1, boot, cut_start(before, boot, cut, torn_share))
+    assert longest > 6, "no page was freed, so the history is too short"
+
+
+def counted_operations(ram: Ram, boot: int) -> int:
+    """Count a start; return how many operations that took."""
+    ram.left = 1 << 30
+    NvsFlash(ram, 0, SIZE).set_i32("ansim", "boot", boot)
+    return (1 << 30) - ram.left
+
+
+def cut_start(content: bytes, boot: int, operations: int, torn_share: float) -> bytes:
+    ram = Ram(content, operations, torn_share)
+    with contextlib.suppress(PowerCut):
+        NvsFlash(ram, 0, SIZE).set_i32("ansim", "boot", boot)
+    return bytes(ram.content)
+
+
+def starts_above(last: int, lost: int, content: bytes) -> None:
+    """A start after the cut one has a number above the last that was given out; so has one after a second cut."""
+    found = count_of(NvsFlash(Ram(content), 0, SIZE))
+    assert last <= found <= lost
+    for cut in range(4):
+        again = count_of(NvsFlash(Ram(cut_start(content, found + 1, cut, 0.5)), 0, SIZE))
+        assert found <= again <= found + 1
+
+
+def count_of(nvs: NvsFlash) -> int:
+    try:
+        return nvs.get_i32("ansim", "boot")
+    except NvsError:
+        return 0
 
 
 def test_a_page_that_damage_marks_for_freeing_keeps_its_values_where_there_is_no_room_for_them() -> None:

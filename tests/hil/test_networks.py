@@ -61,13 +61,18 @@ def stays_quick(device: UnitUnderTest) -> None:
 
 @pytest.mark.parametrize(
     ("service", "stuck"),
-    [(Service.NO_ADDRESS, "wifi"), (Service.NO_NAMES, "name"), (Service.CAPTIVE, "tls"), (Service.NO_WAY_OUT, "tcp")],
+    [
+        (Service.NO_ADDRESS, {"link": "wifi"}),
+        (Service.NO_NAMES, {"link": "name"}),
+        (Service.CAPTIVE, {"link_fault": "tls_refused"}),
+        (Service.NO_WAY_OUT, {"link": "tcp"}),
+    ],
 )
 def test_an_alarm_on_a_network_that_leads_nowhere_is_journalled_at_once_and_arrives_once_it_does(
-    unknowing: UnitUnderTest, service: Service, stuck: str
+    unknowing: UnitUnderTest, service: Service, stuck: dict[str, str]
 ) -> None:
     switch_on(unknowing, service)
-    unknowing.announced("link", state=stuck)
+    unknowing.until(lambda info: stuck.items() <= info.items(), f"at {stuck}")
     alarm = raise_alarm(unknowing)
     unknowing.announced("journalled", seq=alarm[1])
     stays_quick(unknowing)

@@ -1,8 +1,13 @@
 """What is taken away from a device comes back; the alarm is still there."""
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
-from unit_under_test import UnitUnderTest
+from ansim.broker import Broker
+from ansim.sandbox import BackgroundReceiver, Sandbox
+from unit_under_test import PATIENCE_S, UnitUnderTest
 
 
 def raise_alarm(device: UnitUnderTest) -> tuple[int, int]:
@@ -48,6 +53,33 @@ def test_an_alarm_waits_for_a_broker_that_is_down(device: UnitUnderTest) -> None
     finally:
         broker.start()
     arrives_once(device, alarm)
+
+
+@pytest.fixture
+def unheard(tmp_path: Path) -> Iterator[UnitUnderTest]:
+    """A device of a fleet whose broker runs, and whose receiver was never started."""
+    sandbox = Sandbox(tmp_path)
+    sandbox.make_fleet()
+    with Broker(sandbox.home, mqtt_port=0, client_port=0):
+        board = sandbox.start_board()
+        unit = UnitUnderTest(sandbox, board)
+        try:
+            unit.flash()
+            unit.connect()
+            yield unit
+        finally:
+            unit.close()
+            sandbox.stop_board(board)
+
+
+def test_an_alarm_that_the_broker_took_is_sent_again_until_a_receiver_has_it(unheard: UnitUnderTest) -> None:
+    alarm = raise_alarm(unheard)
+    for _ in range(3):
+        unheard.announced("sent", seq=alarm[1])
+    with BackgroundReceiver(unheard.sandbox.home) as receiver:
+        heard = receiver.wait_for(lambda event: (event.boot, event.seq) == alarm, PATIENCE_S)
+        assert heard is not None and heard.event.attempt > 3
+        unheard.announced("acknowledged", seq=alarm[1])
 
 
 def test_a_reset_by_the_watchdog_is_reported(device: UnitUnderTest, enter_repl: "object") -> None:

@@ -1,5 +1,6 @@
 """What a device must refuse, what refuses a device, and that it says so."""
 
+import contextlib
 import queue
 import socket
 import ssl
@@ -65,8 +66,12 @@ def server(answer: bytes) -> Iterator[int]:
     thread.join()
 
 
-def says(device: UnitUnderTest, fault: str) -> None:
-    """The device says the fault at once, keeps its alarm path, and tells the receiver when it can."""
+def says(device: UnitUnderTest, fault: str, always_told: bool = True) -> None:
+    """The device says the fault, keeps its alarm path, and tells the receiver when it can.
+
+    Args:
+        always_told: the receiver is to know of it even when it was over soon.
+    """
     device.connect()
     device.until(lambda info: info["link_fault"] == fault, f"at {fault}")
     boot = device.info()["boot"]
@@ -75,7 +80,8 @@ def says(device: UnitUnderTest, fault: str) -> None:
     device.write_identity()
     device.connect()
     device.until_connected()
-    device.receives(lambda event: event.boot == boot and event.kind == fault, fault)
+    if always_told:
+        device.receives(lambda event: event.boot == boot and event.kind == fault, fault)
     device.receives(lambda event: (event.boot, event.seq) == (boot, alarm["seq"]), "alarm")
 
 
@@ -120,6 +126,88 @@ def test_a_wrong_passphrase(mended: UnitUnderTest) -> None:
     fleet = Fleet.load(mended.sandbox.home)
     mended.write_identity(wifi=((fleet.wifi[0].ssid, "not-the-passphrase"),))
     says(mended, "wifi_refused")
+
+
+# A broker's part of a connection, up to where it says no more: one answer to each thing that the device says.
+TCP_ONLY: list[bytes] = []
+CONNACK = b"\x20\x02\x00\x00"
+HALF_BROKERS = {
+    "says nothing over TCP": (False, TCP_ONLY, "broker_unreachable"),
+    "says nothing over TLS": (True, [b""], "broker_unreachable"),
+    "answers no subscription": (True, [CONNACK, b""], "broker_unreachable"),
+    "refuses the subscription": (True, [CONNACK, b"\x90\x03\x00\x01\x80"], "broker_refused"),
+    "is not available": (True, [b"\x20\x02\x00\x03"], "broker_refused"),
+    "talks nonsense": (True, [b"\x20\xff\xff\xff\xff"], "broker_unreachable"),
+}
+
+
+class HalfBroker:
+    """Takes any connection, gives each of the answers to one thing that is said, and then stays silent.
+
+    Attributes:
+        port: where it listens, on 127.0.0.1.
+    """
+
+    def __init__(self, tls: ssl.SSLContext | None, answers: list[bytes]) -> None:
+        self._tls = tls
+        self._answers = answers
+        self._open: list[socket.socket] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._listener.getsockname()[1])
+        self._threads = [threading.Thread(target=self._listen)]
+        self._threads[0].start()
+
+    def close(self) -> None:
+        for end in (self._listener, *self._open):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+        for thread in self._threads:
+            thread.join()
+
+    def _listen(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self._listener.accept()
+                self._open.append(connection)
+                self._threads.append(threading.Thread(target=self._talk, args=(connection,)))
+                self._threads[-1].start()
+
+    def _talk(self, connection: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            if self._tls is not None:
+                connection = self._tls.wrap_socket(connection, server_side=True)
+                self._open.append(connection)
+            for answer in self._answers:
+                connection.recv(4096)
+                connection.sendall(answer)
+            while connection.recv(4096):
+                pass
+
+
+@pytest.fixture
+def half_broker(sandbox: Sandbox) -> Iterator[Callable[[bool, list[bytes]], int]]:
+    """Start a HalfBroker with or without the broker's own certificate; return its port."""
+    started: list[HalfBroker] = []
+
+    def start(secured: bool, answers: list[bytes]) -> int:
+        context = None
+        if secured:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(sandbox.home.keys / "broker.pem", sandbox.home.keys / "broker.key")
+        started.append(HalfBroker(context, answers))
+        return started[-1].port
+
+    yield start
+    for one in started:
+        one.close()
+
+
+@pytest.mark.parametrize("what", HALF_BROKERS)
+def test_a_broker_that(mended: UnitUnderTest, half_broker: Callable[[bool, list[bytes]], int], what: str) -> None:
+    secured, answers, fault = HALF_BROKERS[what]
+    mended.write_identity(port=half_broker(secured, answers))
+    says(mended, fault, always_told=fault == "broker_refused")
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ STATE_NAMES = ("off", "wifi", "name", "tcp", "tls", "mqtt", "up")
 
 # The resolver ends by itself before that.
 _NAME_TIMEOUT_MS = const(20000)
-_TCP_TIMEOUT_MS = const(10000)
+_TCP_TIMEOUT_MS = const(8000)
 _TLS_TIMEOUT_MS = const(15000)
 _MQTT_TIMEOUT_MS = const(10000)
 _PING_MS = const(20000)

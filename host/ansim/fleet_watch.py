@@ -74,6 +74,11 @@ class FleetWatch:
         for each in batch:
             self._heard(each, now_ms)
 
+    def took_again(self, event: Event) -> None:
+        """Note an event of the archive that the database lacked, and so took its device for older than it is."""
+        if self._supervisor.knows(event.device):
+            self._supervisor.heard(event.device, min(self._by_our_clock(event.received_at), _now_ms()))
+
     async def look(self, stream: EventStream) -> Place | None:
         """Look once; return how far the receivers are, None when broker or database did not answer."""
         place = await stream.place()

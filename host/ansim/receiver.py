@@ -77,7 +77,7 @@ class Receiver:
         if client is None:
             return
         stream = EventStream(client)
-        catching_up = CatchUp(self._store, EventArchive(client), self._on_event, self._notice)
+        catching_up = CatchUp(self._store, EventArchive(client), self._on_missing, self._notice)
         watching = asyncio.ensure_future(self._watch_fleet(stream, catching_up))
         watching.add_done_callback(lambda _task: self._stop.set())
         try:
@@ -126,6 +126,10 @@ class Receiver:
             place = await self._watch.look(stream)
             if place is not None and place.waiting == 0:
                 await catching_up.run(place.at)
+
+    def _on_missing(self, event: Event, new: bool) -> None:
+        self._watch.took_again(event)
+        self._on_event(event, new)
 
     async def _next_batch(self, stream: EventStream) -> list[Msg] | None:
         """Return the next batch, None when stopped first."""

@@ -111,7 +111,7 @@ def _show(fleet: Fleet, outcome: Outcome, as_json: bool, broken: dict[str, Any] 
     if as_json:
         click.echo(
             json.dumps(
-                {"ok": broken is None, **asdict(fleet), **asdict(outcome.tally), "digest": digest, "violation": broken}
+                {"ok": broken is None, **asdict(fleet), **vars(outcome.tally), "digest": digest, "violation": broken}
             )
         )
         return

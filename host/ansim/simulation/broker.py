@@ -3,7 +3,10 @@
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import dropwhile
 
+from ansim.event_archive import KEPT_DAYS
 from ansim.event_stream import BATCH, WAITING_PER_DEVICE
 from ansim.simulation import chance
 from ansim.simulation.chance import Chance
@@ -12,8 +15,11 @@ from ansim.simulation.timeline import DAY_MS, Timeline
 
 # ack_wait of the consumer (event_stream.py): what the receiver took and did not acknowledge comes again.
 _ACK_WAIT_MS = 10_000
+_LATE_MS = 30_000
 # The archive from which a receiver takes again what its database lacks.
-ARCHIVE_MS = 3 * DAY_MS
+_ARCHIVE_MS = KEPT_DAYS * DAY_MS
+_EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+_MS = timedelta(milliseconds=1)
 
 
 @dataclass
@@ -21,7 +27,8 @@ class Stored:
     """A message in the stream.
 
     Args:
-        number: its place; device: whose it is; at_ms: when the broker stored it.
+        number: its place; device: whose it is.
+        at: when the broker stored it, by its clock; came_ms: the same in virtual time.
         ready_ms: when it may be given to the receiver, (again).
         deliveries: how often it was.
     """
@@ -29,7 +36,8 @@ class Stored:
     number: int
     device: int
     payload: bytes
-    at_ms: int
+    at: datetime
+    came_ms: int
     ready_ms: int
     deliveries: int = 0
 
@@ -46,6 +54,7 @@ class Broker:
         self._waiting: Counter[int] = Counter()
         self._archive: deque[Stored] = deque()
         self._count = 0
+        self._clock_ms = 0
         self._down_until_ms = 0
         self._drops_until_ms = 0
         self._reorders_until_ms = 0
@@ -70,8 +79,8 @@ class Broker:
         self._count += 1
         late_ms = 0
         if now_ms < self._reorders_until_ms:
-            late_ms = self._draws.below(30_000, chance.REORDER, device, self._count)
-        stored = Stored(self._count, device, payload, now_ms, now_ms + late_ms)
+            late_ms = self._draws.below(_LATE_MS, chance.REORDER, device, self._count)
+        stored = Stored(self._count, device, payload, self.at(now_ms), now_ms, now_ms + late_ms)
         self._stream[self._count] = stored
         self._waiting[device] += 1
         self._archive.append(stored)
@@ -110,12 +119,27 @@ class Broker:
         if self.up and link is not None:
             link.send_down(payload)
 
-    def archived(self, since_ms: int) -> list[Stored]:
-        """Return what came since then, as far back as the archive goes."""
-        oldest_ms = self._timeline.now_ms - ARCHIVE_MS
-        while self._archive and self._archive[0].at_ms < oldest_ms:
+    def archived(self, since: datetime | None) -> list[Stored]:
+        """Return what came since then (None: all), as far back as the archive goes.
+
+        As a JetStream consumer by start time: from the first message that is not older, in their order.
+        """
+        while self._archive and self._archive[0].came_ms < self._timeline.now_ms - _ARCHIVE_MS:
             self._archive.popleft()
-        return [each for each in self._archive if each.at_ms >= since_ms]
+        return list(dropwhile(lambda each: since is not None and each.at < since, self._archive))
+
+    # Its clock
+
+    def at(self, when_ms: int) -> datetime:
+        """Return what its clock says at when_ms."""
+        return _EPOCH + timedelta(milliseconds=when_ms + self._clock_ms)
+
+    def to_timeline(self, at: datetime) -> int:
+        """Return when its clock says so, if it was never set."""
+        return (at - _EPOCH) // _MS - self._clock_ms
+
+    def set_clock(self, jump_ms: int) -> None:
+        self._clock_ms += jump_ms
 
     # Troubles
 
@@ -123,14 +147,18 @@ class Broker:
         """Stop; what came in the last lost_ms had a PUBACK and is gone."""
         now_ms = self._timeline.now_ms
         self._down_until_ms = max(until_ms, self._down_until_ms)
-        for each in [one for one in self._stream.values() if one.at_ms > now_ms - lost_ms]:
+        for each in [one for one in self._stream.values() if one.came_ms > now_ms - lost_ms]:
             del self._stream[each.number]
+            self._archive.remove(each)
             self._waiting[each.device] -= 1
-        while self._archive and self._archive[-1].at_ms > now_ms - lost_ms:
-            self._archive.pop()
         for link in self._links.values():
             link.drop("link_lost")
         self._links.clear()
+
+    @property
+    def clear_since_ms(self) -> int:
+        """Since when it does what it should; later than now while it does not."""
+        return max(self._down_until_ms, self._drops_until_ms, self._reorders_until_ms + _LATE_MS)
 
     def drop_messages(self, until_ms: int) -> None:
         self._drops_until_ms = until_ms

@@ -153,6 +153,13 @@ class Link:
         """Every trouble of the air ends."""
         self._obstacle_until_ms = self._half_open_until_ms = self._deaf_until_ms = self._slow_until_ms = 0
 
+    @property
+    def clear_since_ms(self) -> int:
+        """Since when everything comes through, if it is up; later than now while something stands between."""
+        return max(
+            self.since_ms, self._obstacle_until_ms, self._half_open_until_ms, self._deaf_until_ms, self._slow_until_ms
+        )
+
     # How it goes
 
     def _enter(self, status: int, fault: str) -> None:

@@ -1,15 +1,17 @@
 """The receiver: the real store on SQLite in memory, fed as receiver.py feeds it, killed between any two steps."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.pool import StaticPool
 
 from ansim import schema
+from ansim.alarm_rows import Alarm
+from ansim.catch_up import MARGIN
 from ansim.database import Database, DatabaseRefused
 from ansim.event import Event, parse
 from ansim.event_rows import Outcome
@@ -20,17 +22,19 @@ from ansim.simulation.chance import Chance
 from ansim.simulation.tally import Tally
 from ansim.simulation.timeline import MINUTE_MS, Timeline
 from ansim.simulation.trace import Trace
-from ansim.simulation.witness import Violation, Witness, device_name
+from ansim.simulation.unit import Unit
+from ansim.simulation.watch import LOOK_MS, FleetTruth, Watch
+from ansim.simulation.witness import Violation, device_name
+from ansim.supervision import Supervisor
 from ansim_fw.core import message
 
-EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 SITE = "sim"
 # Where a receiver can be killed, see Receiver.kill.
 BEFORE_COMMIT, AFTER_COMMIT, BETWEEN_ACKNOWLEDGEMENTS = range(3)
 # A kill that meets no batch for so long happens while the receiver waits.
 KILL_PATIENCE_MS = 10 * MINUTE_MS
-# A starting receiver takes again what came so long before its newest row.
-_MARGIN_MS = 10 * MINUTE_MS
+_MOST_UNTOLD = 1_000
+_TRY_AGAIN_MS = 1_000
 _COMMIT_MS = (2, 40)
 
 
@@ -75,18 +79,20 @@ class ReceiverParts:
     Args:
         commits_first: it acknowledges after the commit.
         has_archive: on its start it takes again what its database lacks.
+        supervisor: made with the time in which a living device is heard.
     """
 
     store: Callable[[Database], EventStore] = EventStore
     commits_first: bool = True
     has_archive: bool = True
+    supervisor: Callable[[int], Supervisor] = Supervisor
 
 
 class Receiver:
     """One receiver of a world's devices.
 
     Args:
-        witnesses: by the device's number.
+        units: by their numbers.
         committed: the ids of all events that were ever committed.
     """
 
@@ -95,20 +101,22 @@ class Receiver:
         timeline: Timeline,
         draws: Chance,
         broker: Broker,
-        witnesses: dict[int, Witness],
+        units: Mapping[int, Unit],
         committed: set[tuple[str, int, int]],
         trace: Trace,
         tally: Tally,
         parts: ReceiverParts,
     ) -> None:
         self.up = True
-        self.clock_ms = 0
         self.database = MemoryDatabase()
         self.store = parts.store(self.database)
         self._timeline = timeline
         self._draws = draws
         self._broker = broker
-        self._made = {witness.name: witness.made for witness in witnesses.values()}
+        self._truth = FleetTruth(broker, timeline, units)
+        self._untold: dict[str, list[Alarm]] = {}
+        self._catches_up = False
+        self._newest: datetime | None = None
         self._committed = committed
         self._trace = trace
         self._tally = tally
@@ -119,7 +127,9 @@ class Receiver:
         self._kill_at: int | None = None
         self._kill_down_ms = 0
         self._backup: bytes | None = None
+        self._watch = self._new_watch()
         broker.on_message = self._plan
+        timeline.after(LOOK_MS, self._look)
 
     # Its life
 
@@ -138,9 +148,19 @@ class Receiver:
             return
         self.up = True
         self._note("receiver up")
-        if self._parts.has_archive:
-            self._take_from_archive()
+        self._watch = self._new_watch()
+        self._load_untold()
+        self._catches_up = self._parts.has_archive
+        self._newest = self.store.newest()
         self._plan(self._timeline.now_ms)
+
+    def _new_watch(self) -> Watch:
+        return Watch(self.store, self._broker, self._timeline, self._truth, self._parts.supervisor)
+
+    def _look(self) -> None:
+        self._timeline.after(LOOK_MS, self._look)
+        if self.up:
+            self._watch.look()
 
     def kill(self, where: int, down_ms: int) -> None:
         """Be killed with the next batch: BEFORE_COMMIT, AFTER_COMMIT, or BETWEEN_ACKNOWLEDGEMENTS to device, broker."""
@@ -162,9 +182,17 @@ class Receiver:
             self.database.restore(self._backup)
             self._note("receiver restored")
 
+    def lose_broker(self) -> None:
+        """The connection to the broker ends."""
+        if self.up:
+            self._watch.deaf()
+
     def set_clock(self, jump_ms: int) -> None:
-        """The clock that it goes by jumps."""
-        self.clock_ms += jump_ms
+        """The broker's clock jumps, which dates all events."""
+        before = self._broker.at(0)
+        self._broker.set_clock(jump_ms)
+        if self.up:
+            self._watch.clock_jumps(0, (self._broker.at(0) - before) // timedelta(milliseconds=1))
 
     def handle_oldest(self, device: int, by: str) -> None:
         """An operator closes the device's oldest open alarm."""
@@ -175,6 +203,12 @@ class Receiver:
         alarm = self.store.handle(name, mine[-1].boot, mine[-1].seq, by)
         self._tally.counts["handled"] += 1
         self._broker.command(device, message.handled(alarm.boot, alarm.seq))
+        self._load_untold()
+
+    def _load_untold(self) -> None:
+        self._untold = {}
+        for alarm in self.store.untold(_MOST_UNTOLD):
+            self._untold.setdefault(alarm.device, []).append(alarm)
 
     # Batches
 
@@ -201,8 +235,13 @@ class Receiver:
             self.stop(self._kill_down_ms)
             return
         ready_ms = self._broker.next_ready_ms()
+        if not self._broker.up:
+            self._plan(self._timeline.now_ms + _TRY_AGAIN_MS)
+            return
+        if self._catches_up and (ready_ms is None or ready_ms > self._timeline.now_ms):
+            self._catch_up()
         if ready_ms is not None:
-            self._plan(max(ready_ms, self._timeline.now_ms + (0 if self._broker.up else 1_000)))
+            self._plan(ready_ms)
 
     def _process(self, batch: list[Stored]) -> None:
         """As Receiver._process: commit, then acknowledge to the device, then to the broker."""
@@ -217,6 +256,14 @@ class Receiver:
         self._die(BETWEEN_ACKNOWLEDGEMENTS)
         for each in batch:
             self._broker.acknowledge(each)
+        self._tell_handled({each.device for each in batch})
+
+    def _tell_handled(self, devices: set[int]) -> None:
+        told = [(device, alarm) for device in sorted(devices) for alarm in self._untold.pop(device_name(device), ())]
+        for device, alarm in told:
+            self._broker.command(device, message.handled(alarm.boot, alarm.seq))
+        if told:
+            self.store.note_told([alarm.id for _, alarm in told])
 
     def _tell_devices(self, batch: list[Stored]) -> None:
         for each in batch:
@@ -231,8 +278,9 @@ class Receiver:
             outcomes = self.store.store(events)
         except DatabaseRefused as error:
             raise Violation("nothing_refused", f"the database refuses events of {events[0].device}") from error
-        for event, outcome in zip(events, outcomes, strict=True):
+        for each, event, outcome in zip(batch, events, outcomes, strict=True):
             self._note_outcome(event, outcome)
+            self._watch.took(event, each.came_ms)
         return outcomes
 
     def _note_outcome(self, event: Event, outcome: Outcome) -> None:
@@ -244,20 +292,21 @@ class Receiver:
     def _note_stored(self, event: Event) -> None:
         self._committed.add(event.id)
         self._trace.note(self._timeline.now_ms, event.device, "commit", event.boot, event.seq)
-        made = self._made[event.device].get((event.boot, event.seq))
+        made = self._truth.units[event.device].witness.made.get((event.boot, event.seq))
         if event.type == "alarm" and made is not None:
             took_ms = self._timeline.now_ms - made[1]
             self._tally.slowest_alarm_ms = max(self._tally.slowest_alarm_ms, took_ms)
 
     def _parse(self, stored: Stored) -> Event:
-        at = EPOCH + timedelta(milliseconds=stored.at_ms + self.clock_ms)
-        return parse(f"ansim.{SITE}.{device_name(stored.device)}.evt", stored.payload, at)
+        return parse(f"ansim.{SITE}.{device_name(stored.device)}.evt", stored.payload, stored.at)
 
-    def _take_from_archive(self) -> None:
-        newest = self.store.newest()
-        since_ms = 0 if newest is None else int((newest - EPOCH).total_seconds() * 1000) - self.clock_ms - _MARGIN_MS
-        for event in self.store.store_again([self._parse(each) for each in self._broker.archived(since_ms)]):
+    def _catch_up(self) -> None:
+        """As CatchUp.run: the stream is empty, and so the archive has nothing newer than the database."""
+        self._catches_up = False
+        since = None if self._newest is None else min(self._newest, self._broker.at(self._timeline.now_ms)) - MARGIN
+        for event in self.store.store_again([self._parse(each) for each in self._broker.archived(since)]):
             self._note_stored(event)
+            self._watch.took_again(event)
 
     # Dying
 

@@ -104,7 +104,7 @@ KINDS = {
         Kind("backup", False),
         # down_ms, then the receiver begins with the last backup
         Kind("restore", False, (_DURATION_MS,)),
-        # jump_ms of the receiver's clock
+        # jump_ms of the broker's clock, which dates the events
         Kind("clock", False, ((-10 * 366 * DAY_MS, 10 * 366 * DAY_MS),)),
     )
 }

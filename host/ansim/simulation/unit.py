@@ -411,6 +411,12 @@ class Unit:
         if not any(each.intact(name) for each in self.shelves):
             self.witness.rots(_id_in(name))
 
+    def clear_since_ms(self) -> int:
+        """Return since when nothing keeps it from being heard; now, if something does."""
+        if self.state != ON_DUTY or self.link.status != link_watch.UP:
+            return self._timeline.now_ms
+        return max(self.link.clear_since_ms, self._alive_ms)
+
     def unacknowledged(self) -> list[Waiting]:
         """Return the alarms and cancels that the device has no acknowledgement for."""
         return [one for one in self.witness.waiting.values() if one.urgent]

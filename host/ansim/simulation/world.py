@@ -59,7 +59,7 @@ class World:
             number: Unit(number, witness, *shared, self.trace, self.tally, parts.unit)
             for number, witness in witnesses.items()
         }
-        self._receiver = Receiver(*shared, witnesses, committed, self.trace, self.tally, parts.receiver)
+        self._receiver = Receiver(*shared, self._units, committed, self.trace, self.tally, parts.receiver)
         self._do: dict[str, Callable[..., None]] = {**self._device_deeds(), **self._world_deeds()}
 
     def run(self, stimuli: Sequence[Stimulus]) -> Found | None:
@@ -188,7 +188,7 @@ class World:
     def _world_deeds(self) -> dict[str, Callable[..., None]]:
         broker, receiver = self._broker, self._receiver
         return {
-            "broker_down": lambda ms, lost_ms: broker.go_down(self._until(ms), lost_ms),
+            "broker_down": self._stop_broker,
             "broker_drops": lambda ms: broker.drop_messages(self._until(ms)),
             "reorder": lambda ms: broker.reorder(self._until(ms)),
             "repeat": lambda ms: broker.repeat(self._until(ms)),
@@ -198,6 +198,10 @@ class World:
             "restore": receiver.restore_backup,
             "clock": receiver.set_clock,
         }
+
+    def _stop_broker(self, duration_ms: int, lost_ms: int) -> None:
+        self._receiver.lose_broker()
+        self._broker.go_down(self._until(duration_ms), lost_ms)
 
     # The end
 

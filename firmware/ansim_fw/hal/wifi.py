@@ -17,8 +17,9 @@ TIMEOUT_MS = const(20000)
 _LEAVE_MS = const(1000)
 
 # What ESP-IDF gives as the reason after a wrong passphrase, depending on the access point: 202 (authentication failed),
-# 15 (4-way handshake timeout), 204 (handshake timeout). ESP-IDF programming guide, "Wi-Fi Reason Code".
-_REFUSALS = (202, 15, 204)
+# 15 (4-way handshake timeout), 204 (handshake timeout); where one is needed and there is none: 210 and 211 (no access
+# point with this security). ESP-IDF programming guide, "Wi-Fi Reason Code".
+_REFUSALS = (202, 15, 204, 210, 211)
 
 # The names of MicroPython 1.24 and later, or of 1.23.
 _STATION = network.WLAN.IF_STA if hasattr(network.WLAN, "IF_STA") else network.STA_IF
@@ -65,7 +66,7 @@ class Wifi:
         status = self._wlan.status()
         # A reason from before, which status() goes on saying until there is an address, tells nothing of this attempt.
         failed = status not in _UNDER_WAY and status != self._stale
-        return self._fail() if failed or self._left_ms <= 0 else JOINING
+        return self._fail(status) if failed or self._left_ms <= 0 else JOINING
 
     def joined(self) -> bool:
         return self._wlan.isconnected()
@@ -115,13 +116,14 @@ class Wifi:
             self._wlan.connect(name, passphrase)
         except OSError:
             # The radio is busy, or out of memory.
-            return self._fail()
+            return self._fail(network.STAT_CONNECTING)
         return JOINING
 
-    def _fail(self) -> int:
+    def _fail(self, status: int) -> int:
         self.leave()
-        # Once nothing is under way, status() says the reason of the failure, whatever it was.
-        status = self._wlan.status()
+        if status in _UNDER_WAY:
+            # Once nothing is under way any more, status() says the reason, if there is one.
+            status = self._wlan.status()
         self.fault = "wifi_timeout"
         if status in _REFUSALS:
             self.fault = "wifi_refused"

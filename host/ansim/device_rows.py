@@ -118,6 +118,12 @@ def named(connection: sa.Connection, devices: Collection[str], lock: bool = Fals
     return [DeviceState(**row._asdict()) for row in connection.execute(query.with_for_update() if lock else query)]
 
 
+def count(connection: sa.Connection) -> int:
+    """Return how many devices were ever heard."""
+    found: int = connection.execute(sa.select(sa.func.count()).select_from(device_states)).scalar_one()
+    return found
+
+
 def mark_silent(connection: sa.Connection, devices: Collection[str]) -> None:
     """Note that the silence of these devices is on record."""
     connection.execute(device_states.update().where(device_states.c.device.in_(devices)).values(silent=True))

@@ -98,6 +98,11 @@ class EventStore:
         with self._database.reading() as connection:
             return device_rows.find(connection, limit)
 
+    def count_devices(self) -> int:
+        """Return how many devices were ever heard."""
+        with self._database.reading() as connection:
+            return device_rows.count(connection)
+
     def devices_named(self, devices: Collection[str]) -> list[DeviceState]:
         """Return these devices, as far as they were heard."""
         with self._database.reading() as connection:

@@ -43,7 +43,6 @@ class FleetWatch:
         self._supervisor = Supervisor(reach_ms)
         self._holes = HoleWatch(reach_ms)
         self._clocks = ClockWatch()
-        self._loaded = False
         # The broker's clock, in milliseconds since 1970, less ours; and when it last was set.
         self._offset_ms: int | None = None
         self._set_ms: int | None = None
@@ -106,7 +105,8 @@ class FleetWatch:
         if self._clocks.doubtful(now_ms, told_ms):
             self._set_ms = now_ms
             self._supervisor.deaf()
-        if not self._loaded:
+        if await asyncio.to_thread(self._store.count_devices) > len(self._signs):
+            # The first look, or another receiver heard a device that is new to us.
             await self._load()
         if self._is_hearing(place, now_ms):
             self._supervisor.hear(now_ms)
@@ -123,7 +123,6 @@ class FleetWatch:
             self._take_state(state, self._by_our_clock(state.last_seen_at))
             if state.silent:
                 self._note(state.device)
-        self._loaded = True
 
     def _take_state(self, state: DeviceState, at_ms: int) -> None:
         interval_ms = self._interval_ms if state.interval_min is None else state.interval_min * _MS_PER_MIN

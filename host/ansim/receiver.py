@@ -85,6 +85,7 @@ class Receiver:
                 await self._receive_from(stream, client, catching_up)
             await stream.close(self._untaken)
         finally:
+            self._stop.set()
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
             await client.close()
@@ -121,8 +122,8 @@ class Receiver:
 
     async def _watch_fleet(self, stream: EventStream, catching_up: CatchUp) -> None:
         await self.ready.wait()
-        while True:
-            await asyncio.sleep(LOOK_S)
+        # Not for ever: before Python 3.12 a cancellation may get lost in wait_for, which nats-py uses.
+        while not await self._pause(LOOK_S):
             place = await self._watch.look(stream)
             if place is not None and place.waiting == 0:
                 await catching_up.run(place.at)
@@ -181,8 +182,7 @@ class Receiver:
                 if not told:
                     self._notice(f"{error.message}; nothing is acknowledged until it is back")
                 told = True
-                await self._pause()
-                if self._stop.is_set():
+                if await self._pause():
                     return None
             else:
                 if told:
@@ -200,9 +200,11 @@ class Receiver:
         await taken.message.ack()
         self._on_event(event, outcome is Outcome.STORED)
 
-    async def _pause(self) -> None:
+    async def _pause(self, seconds: float = RETRY_S) -> bool:
+        """Wait so long, or until stopped; tell whether stopped."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._stop.wait(), RETRY_S)
+            await asyncio.wait_for(self._stop.wait(), seconds)
+        return self._stop.is_set()
 
 
 def command_subject(site: str, device: str) -> str:

@@ -1,6 +1,5 @@
 """The whole way at the receiver's end: a device publishes over MQTT, the event is committed, its ack comes back."""
 
-import asyncio
 import contextlib
 import json
 import os
@@ -9,28 +8,34 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from mqtt_device import MqttDevice, identity, make_home, trusting
+from mqtt_device import MqttDevice, make_home
+from receiver_kit import (
+    RUN,
+    ack,
+    commands,
+    connected,
+    eventually,
+    receiving,
+    rows,
+    send_all,
+    start_command,
+    take_acks,
+    waiting_in_stream,
+    wire,
+)
 
 from ansim.broker import Broker
-from ansim.credentials import STREAM, Authority
 from ansim.database import Database
 from ansim.errors import ServiceError
-from ansim.event import Event
-from ansim.event_stream import WAITING_PER_DEVICE, connect
+from ansim.event_stream import WAITING_PER_DEVICE
 from ansim.fleet import Fleet
 from ansim.home import Home
-from ansim.receiver import Receiver
-
-RUN = "from ansim.cli import main; main()"
 
 
 @pytest.fixture
@@ -52,109 +57,6 @@ def database(home: Home) -> Iterator[Database]:
     opened = Database.open(home.database_url, busy_timeout_ms=100)
     yield opened
     opened.close()
-
-
-class Running:
-    """A receiver in a thread of its own."""
-
-    def __init__(self, home: Home, database: Database) -> None:
-        self.events: list[tuple[Event, bool]] = []
-        self.notices: list[str] = []
-        self._home, self._database = home, database
-        self._started: Future[tuple[asyncio.AbstractEventLoop, Receiver]] = Future()
-        self.ready = threading.Event()
-        self.error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run)
-
-    def _run(self) -> None:
-        try:
-            asyncio.run(self._main())
-        except BaseException as error:
-            self.error = error
-
-    async def _main(self) -> None:
-        receiver = Receiver(
-            self._home,
-            Fleet.load(self._home),
-            self._database,
-            on_event=lambda event, new: self.events.append((event, new)),
-            on_notice=self.notices.append,
-        )
-        self._started.set_result((asyncio.get_running_loop(), receiver))
-        running = asyncio.ensure_future(receiver.run())
-        is_ready = asyncio.ensure_future(receiver.ready.wait())
-        await asyncio.wait({running, is_ready}, return_when=asyncio.FIRST_COMPLETED)
-        is_ready.cancel()
-        self.ready.set()
-        await running
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        loop, receiver = self._started.result(timeout=30)
-        with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(receiver.stop)
-        self._thread.join(timeout=30)
-        assert not self._thread.is_alive()
-
-
-@contextmanager
-def receiving(home: Home, database: Database) -> Iterator[Running]:
-    running = Running(home, database)
-    running.start()
-    try:
-        assert running.ready.wait(30)
-        yield running
-    finally:
-        running.stop()
-
-
-def connected(home: Home, broker: Broker, device: str = "AN000001") -> MqttDevice:
-    token = Authority.load(home).device_token(identity(device))
-    found = MqttDevice(broker.mqtt_port, trusting(home), token, device)
-    assert found.connack == 0
-    assert found.subscribe()
-    return found
-
-
-def wire(seq: int, type: str = "alarm", attempt: int = 1, **members: Any) -> bytes:
-    found = {"v": 1, "boot": 3, "seq": seq, "type": type, "try": attempt, **members}
-    if type == "alarm":
-        found.setdefault("kind", "sos")
-    return json.dumps(found).encode()
-
-
-def ack(seq: int) -> dict[str, Any]:
-    return {"v": 1, "cmd": "ack", "boot": 3, "seq": seq}
-
-
-def eventually(holds: Callable[[], bool], timeout_s: float = 20) -> bool:
-    deadline = time.monotonic() + timeout_s
-    while not holds():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
-
-
-def rows(home: Home, table: str = "events") -> list[dict[str, Any]]:
-    connection = sqlite3.connect(home.path / "ansim.db")
-    connection.row_factory = sqlite3.Row
-    try:
-        return [dict(row) for row in connection.execute(f"SELECT * FROM {table}")]
-    finally:
-        connection.close()
-
-
-def waiting_in_stream(home: Home) -> int:
-    async def look() -> int:
-        client = await connect(home, Fleet.load(home), lambda _text: None)
-        info = await client.jetstream().stream_info(STREAM)
-        await client.close()
-        return info.state.messages
-
-    return asyncio.run(look())
 
 
 def test_an_alarm_is_on_disk_when_its_device_hears_the_ack(home: Home, broker: Broker, database: Database) -> None:
@@ -308,18 +210,9 @@ def test_two_receivers_share_the_events_and_each_is_stored_once(home: Home, brok
     with receiving(home, database) as one, receiving(home, database) as two, connected(home, broker) as device:
         for seq in range(200):
             device.publish_only(wire(seq))
-        assert sorted(command["seq"] for command in _commands(device, 200)) == list(range(200))
+        assert sorted(command["seq"] for command in commands(device, 200)) == list(range(200))
         assert eventually(lambda: len(one.events) + len(two.events) == 200)
     assert sorted(row["seq"] for row in rows(home)) == list(range(200))
-
-
-def _commands(device: MqttDevice, count: int) -> list[dict[str, Any]]:
-    found = []
-    for _ in range(count):
-        command = device.command()
-        assert command is not None
-        found.append(command)
-    return found
 
 
 def test_another_fleets_broker_ends_the_receiver_with_the_reason(
@@ -337,12 +230,6 @@ def test_another_fleets_broker_ends_the_receiver_with_the_reason(
             assert eventually(lambda: receiver.error is not None)
         assert isinstance(receiver.error, ServiceError)
         assert "refuses the receiver's credentials" in receiver.error.message
-
-
-def start_command(*arguments: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "-c", RUN, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
@@ -402,35 +289,6 @@ def test_closing_an_alarm_tells_its_device(home: Home, broker: Broker, database:
     assert still_open.stdout == ""
 
 
-def test_a_receiver_killed_at_random_under_load_loses_nothing(home: Home, broker: Broker) -> None:
-    """Devices behave as docs/protocol.md says: an event is sent again until its ack comes."""
-    # Fewer than the broker keeps for one device, or all would wait until it gives back what a dead receiver had.
-    rounds, each_round, order = 4, 200, random.Random(7)
-    pending: set[int] = set()
-    with connected(home, broker) as device:
-        for first in range(0, rounds * each_round, each_round):
-            # No one reads its lines, so this also shows that a held terminal holds up nothing.
-            process = start_command("receive", "--json")
-            assert process.stdout is not None
-            process.stdout.readline()
-            pending.update(range(first, first + each_round))
-            sender = threading.Thread(target=_send_all, args=(device, range(first, first + each_round)))
-            sender.start()
-            _take_acks(device, pending, leave=len(pending) - order.randrange(each_round // 2))
-            process.kill()
-            process.communicate()
-            sender.join()
-        process = start_command("receive", "--json")
-        deadline = time.monotonic() + 60
-        while pending and time.monotonic() < deadline:
-            _take_acks(device, pending, 1)
-            _send_all(device, sorted(pending)[:200])
-        process.kill()
-        process.communicate()
-    assert pending == set()
-    assert sorted(row["seq"] for row in rows(home)) == list(range(rounds * each_round))
-
-
 def test_a_broker_killed_at_random_under_load_loses_nothing(home: Home, database: Database) -> None:
     rounds, each_round, order = 3, 400, random.Random(7)
     pending: set[int] = set()
@@ -440,16 +298,16 @@ def test_a_broker_killed_at_random_under_load_loses_nothing(home: Home, database
         for first in range(0, rounds * each_round, each_round):
             pending.update(range(first, first + each_round))
             with connected(home, broker) as device:
-                _send_all(device, range(first, first + each_round))
-                _take_acks(device, pending, order.uniform(0, 0.05))
+                send_all(device, range(first, first + each_round))
+                take_acks(device, pending, order.uniform(0, 0.05))
                 _kill_server(home)
             broker.stop()
             broker.start()
         with connected(home, broker) as device:
             deadline = time.monotonic() + 60
             while pending and time.monotonic() < deadline:
-                _send_all(device, sorted(pending)[:200])
-                _take_acks(device, pending, 1)
+                send_all(device, sorted(pending)[:200])
+                take_acks(device, pending, 1)
     assert pending == set()
     assert sorted(row["seq"] for row in rows(home)) == list(range(rounds * each_round))
 
@@ -458,16 +316,3 @@ def _kill_server(home: Home) -> None:
     found = subprocess.run(["pgrep", "-f", f"nats-server -c {home.broker}"], capture_output=True, text=True)
     for line in found.stdout.split():
         os.kill(int(line), signal.SIGKILL)
-
-
-def _send_all(device: MqttDevice, seqs: Iterable[int]) -> None:
-    for seq in seqs:
-        device.publish_only(wire(seq))
-
-
-def _take_acks(device: MqttDevice, pending: set[int], duration_s: float = 20, leave: int = 0) -> None:
-    deadline = time.monotonic() + duration_s
-    while len(pending) > leave and (left_s := deadline - time.monotonic()) > 0:
-        command = device.command(timeout_s=left_s)
-        if command is not None:
-            pending.discard(command["seq"])

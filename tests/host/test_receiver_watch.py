@@ -1,0 +1,238 @@
+"""What the receiver notices and does by itself: silence, missing events, a database from a backup, handled alarms."""
+
+import shutil
+import sqlite3
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mqtt_device import MqttDevice, make_home
+from receiver_kit import ack, connected, eventually, receiving, rows, waiting_in_stream, wire
+
+from ansim import credentials
+from ansim.broker import Broker
+from ansim.database import Database
+from ansim.event import parse
+from ansim.event_store import EventStore
+from ansim.home import Home
+from ansim_fw.core.message import FIRST_HEARTBEAT_SEQ
+
+# Instead of minutes, so that the tests need not wait for them; everything else is as in the command.
+REACH_MS = 2000
+HANDLED = {"v": 1, "cmd": "handled", "boot": 3}
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    made = make_home(tmp_path / "home")
+    monkeypatch.setenv("ANSIM_HOME", str(made.path))
+    monkeypatch.delenv("ANSIM_DB", raising=False)
+    return made
+
+
+@pytest.fixture
+def broker(home: Home) -> Iterator[Broker]:
+    with Broker(home) as running:
+        yield running
+
+
+@pytest.fixture
+def database(home: Home) -> Iterator[Database]:
+    opened = Database.open(home.database_url, busy_timeout_ms=100)
+    yield opened
+    opened.close()
+
+
+def heartbeat(number: int = 0, **data: Any) -> bytes:
+    return wire(FIRST_HEARTBEAT_SEQ + number, "heartbeat", data=data)
+
+
+def heard_before(database: Database, hours: float, *devices: str) -> None:
+    """Have devices in the database that were last heard so long ago."""
+    at = datetime.now(UTC) - timedelta(hours=hours)
+    EventStore(database).store([parse(f"ansim.city.{device}.evt", heartbeat(), at) for device in devices])
+
+
+def silent(database: Database) -> list[str]:
+    return sorted(each.device for each in EventStore(database).faults(open_only=True) if each.kind == "silent")
+
+
+def test_a_device_that_fell_silent_while_no_receiver_ran_is_a_fault_until_it_speaks(
+    home: Home, broker: Broker, database: Database
+) -> None:
+    heard_before(database, 3, "AN000001")
+    with receiving(home, database, REACH_MS) as receiver:
+        assert eventually(lambda: silent(database) == ["AN000001"])
+        with connected(home, broker) as device:
+            device.publish_only(heartbeat(1))
+            assert device.command() == ack(FIRST_HEARTBEAT_SEQ + 1)
+        assert eventually(lambda: len(receiver.faults) == 2)
+        assert [(each.kind, each.until is None) for each in receiver.faults] == [("silent", True), ("silent", False)]
+    assert silent(database) == []
+    with receiving(home, database, REACH_MS):
+        assert not eventually(lambda: silent(database) != [], 6)
+
+
+def test_devices_whose_heartbeats_waited_in_the_broker_are_not_silent_after_the_receiver_was_down(
+    home: Home, broker: Broker, database: Database
+) -> None:
+    devices = [f"AN{number:06}" for number in range(1, 7)]
+    with receiving(home, database):
+        pass
+    heard_before(database, 3, *devices)
+    for each in devices[:5]:
+        with connected(home, broker, each) as device:
+            assert device.publish(heartbeat(1))
+    assert eventually(lambda: waiting_in_stream(home) == 5)
+    with receiving(home, database, REACH_MS) as receiver:
+        assert eventually(lambda: silent(database) == devices[5:])
+        assert [each.device for each in receiver.faults] == devices[5:]
+
+
+def test_a_broker_that_was_away_makes_no_device_silent_before_it_had_time_to_come_back(
+    home: Home, database: Database
+) -> None:
+    with Broker(home) as broker, receiving(home, database, 6000) as receiver:
+        broker.stop()
+        heard_before(database, 3, "AN000001", "AN000002")
+        time_s = time.monotonic()
+        broker.start()
+        with connected(home, broker) as device:
+            assert eventually(lambda: _sent(device, heartbeat(1)))
+            assert eventually(lambda: silent(database) == ["AN000002"], 30)
+        assert time.monotonic() - time_s > 6
+        assert [each.device for each in receiver.faults] == ["AN000002"]
+
+
+def _sent(device: MqttDevice, payload: bytes) -> bool:
+    device.publish_only(payload)
+    return device.command(timeout_s=0.5) is not None
+
+
+def test_while_the_database_is_locked_no_device_is_silent(home: Home, broker: Broker, database: Database) -> None:
+    heard_before(database, 0.99, "AN000001")
+    holder = sqlite3.connect(home.path / "ansim.db", isolation_level=None)
+    with receiving(home, database, REACH_MS) as receiver, connected(home, broker) as device:
+        holder.execute("BEGIN IMMEDIATE")
+        device.publish_only(heartbeat(1))
+        assert eventually(lambda: any("locked" in text for text in receiver.notices))
+        assert not eventually(lambda: receiver.faults != [], 8)
+        holder.execute("COMMIT")
+        assert device.command() == ack(FIRST_HEARTBEAT_SEQ + 1)
+        assert receiver.faults == []
+    holder.close()
+
+
+def test_an_event_that_does_not_come_is_a_fault_until_it_comes(home: Home, broker: Broker, database: Database) -> None:
+    with receiving(home, database, REACH_MS) as receiver, connected(home, broker) as device:
+        for seq in (0, 2):
+            device.publish_only(wire(seq))
+            assert device.command() == ack(seq)
+        beats = iter(range(1000))
+        assert eventually(lambda: _sent(device, heartbeat(next(beats))) and receiver.faults != [], 30)
+        assert [(each.kind, each.detail) for each in receiver.faults] == [("gap", "1 missing (boot/seq): 3/1")]
+        device.publish_only(wire(1))
+        assert eventually(lambda: receiver.faults[-1].until is not None)
+    assert EventStore(database).faults(open_only=True) == []
+
+
+def test_a_device_that_was_away_when_its_alarm_was_handled_hears_of_it_when_it_is_back(
+    home: Home, broker: Broker, database: Database
+) -> None:
+    with receiving(home, database):
+        with connected(home, broker) as device:
+            for seq in (0, 1, 2):
+                device.publish_only(wire(seq))
+                assert device.command() == ack(seq)
+        EventStore(database).handle("AN000001", 3, 1, by="mina")
+        with connected(home, broker) as device:
+            told: list[Any] = []
+            beats = iter(range(1000))
+            assert eventually(lambda: _hears_more_than_its_ack(device, next(beats), told))
+            assert told == [{**HANDLED, "seq": 1}]
+            assert eventually(lambda: rows(home)[1]["told_at"] is not None)
+            for number in range(3):
+                device.publish_only(heartbeat(2000 + number))
+                assert device.command() == ack(FIRST_HEARTBEAT_SEQ + 2000 + number)
+
+
+def _hears_more_than_its_ack(device: MqttDevice, number: int, told: list[Any]) -> bool:
+    device.publish_only(heartbeat(number))
+    assert device.command() == ack(FIRST_HEARTBEAT_SEQ + number)
+    command = device.command(timeout_s=0.5)
+    if command is not None:
+        told.append(command)
+    return command is not None
+
+
+def test_a_receiver_put_back_from_a_backup_has_every_event_once_again(home: Home, broker: Broker) -> None:
+    path = home.path / "ansim.db"
+    with connected(home, broker) as device:
+        _receive(home, device, range(10))
+        shutil.copy(path, home.path / "backup.db")
+        _receive(home, device, range(10, 40))
+        device.publish_only(wire(40, "cancel", of=[3, 20]))
+        device.publish_only(wire(41, "fault", kind="battery_low"))
+        device.publish_only(b"rubbish")
+        assert eventually(lambda: waiting_in_stream(home) == 3)
+        _receive(home, device, [])
+        before = _events(home)
+        assert len(before) == 42
+        # Two that no receiver had yet wait in the broker meanwhile.
+        for seq in (42, 43):
+            assert device.publish(wire(seq))
+        for old in (path, *path.parent.glob("ansim.db-*")):
+            old.unlink()
+        shutil.copy(home.path / "backup.db", path)
+        assert len(rows(home)) == 10
+        database = Database.open(home.database_url)
+        with receiving(home, database) as receiver:
+            assert [device.command(), device.command()] == [ack(42), ack(43)]
+            assert eventually(lambda: len(rows(home)) == 44)
+            assert eventually(lambda: any("from the broker's archive" in text for text in receiver.notices))
+            assert sorted(event.seq for event, new in receiver.events if new) == list(range(10, 44))
+            # The devices were told long ago.
+            assert device.command(timeout_s=1) is None
+        database.close()
+    after = _events(home)
+    assert {seq: after[seq] for seq in range(42)} == before
+    assert len(after) == len(rows(home)) == 44
+    assert [row["kind"] for row in rows(home, "faults")] == ["battery_low"]
+    assert rows(home, "quarantine") == []
+
+
+def _receive(home: Home, device: MqttDevice, seqs: Any) -> None:
+    """Have a receiver take what waits, and alarms with these numbers, then close its database."""
+    database = Database.open(home.database_url)
+    with receiving(home, database):
+        for seq in seqs:
+            device.publish_only(wire(seq))
+            assert device.command() == ack(seq)
+        assert eventually(lambda: waiting_in_stream(home) == 0)
+    database.close()
+    while device.command(timeout_s=0.2):
+        # Acknowledgements of what waited.
+        continue
+
+
+def _events(home: Home) -> dict[int, tuple[Any, ...]]:
+    names = ("device", "boot", "type", "kind", "of_seq", "state", "deliveries")
+    return {row["seq"]: tuple(row[name] for name in names) for row in rows(home)}
+
+
+def test_a_broker_that_keeps_no_archive_is_told_of_and_events_are_taken_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Credentials from before there was an archive do not allow it."""
+    allowed = [subject for subject in credentials._RECEIVER_MAY_PUBLISH if credentials.ARCHIVE not in subject]
+    monkeypatch.setattr(credentials, "_RECEIVER_MAY_PUBLISH", allowed)
+    home = make_home(tmp_path / "home")
+    database = Database.open(home.database_url)
+    with Broker(home) as broker, receiving(home, database) as receiver, connected(home, broker) as device:
+        assert any("keeps no archive" in text for text in receiver.notices)
+        device.publish_only(wire(1))
+        assert device.command() == ack(1)
+    database.close()

@@ -12,8 +12,8 @@ from unit_under_test import UnitUnderTest
 
 HOME = (WIFI.ssid, WIFI.passphrase)
 OTHER = ("neighbour", "a second passphrase")
-# A loop that waits for an answer from a network waits for seconds.
-QUICK_S = 2
+# No step of the link waits for a network; what one computes is quick on this machine, unless others keep it busy.
+LONGEST_STEP_MS = 1000
 
 
 @pytest.fixture
@@ -50,15 +50,6 @@ def switch_on(device: UnitUnderTest, service: Service = Service.FULL) -> None:
     device.connect()
 
 
-def stays_quick(device: UnitUnderTest) -> None:
-    """The device answers its console without a long pause for a second."""
-    ends = time.monotonic() + 1
-    while time.monotonic() < ends:
-        started = time.monotonic()
-        device.info()
-        assert time.monotonic() - started < QUICK_S, "the loop was held up"
-
-
 @pytest.mark.parametrize(
     ("service", "stuck"),
     [
@@ -75,9 +66,9 @@ def test_an_alarm_on_a_network_that_leads_nowhere_is_journalled_at_once_and_arri
     unknowing.until(lambda info: stuck.items() <= info.items(), f"at {stuck}")
     alarm = raise_alarm(unknowing)
     unknowing.announced("journalled", seq=alarm[1])
-    stays_quick(unknowing)
     unknowing.control.network(*HOME)
     arrives_once(unknowing, alarm)
+    assert unknowing.info()["loop_ms"] < LONGEST_STEP_MS
 
 
 def test_a_name_that_nobody_knows_is_a_fault_that_ends(unknowing: UnitUnderTest) -> None:
@@ -103,6 +94,7 @@ def test_a_network_that_leads_nowhere_is_left_for_the_next_one(two_networks: Uni
     two_networks.connect()
     alarm = raise_alarm(two_networks)
     arrives_once(two_networks, alarm)
+    assert two_networks.info()["loop_ms"] < LONGEST_STEP_MS
 
 
 def test_a_network_that_goes_away_is_left_for_the_next_one_which_is_the_first_after_a_restart(
@@ -157,4 +149,4 @@ def test_a_device_whose_clock_is_wrong_delivers_as_any_other(
     arrives_once(home, alarm)
     heard = home.receives(lambda event: (event.boot, event.seq) == alarm, "alarm").event
     assert heard.occurred_at is not None
-    assert abs((heard.occurred_at - heard.received_at).total_seconds()) < QUICK_S
+    assert abs((heard.occurred_at - heard.received_at).total_seconds()) < 2

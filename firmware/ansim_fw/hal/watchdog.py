@@ -2,7 +2,7 @@
 
 from machine import WDT
 
-# The longest single call in a cycle is a name look-up without an answer (lwIP gives up after about 14 s) or a TLS step.
+# Nothing in a cycle waits for a network; the longest single call is a step of the TLS handshake, some seconds at worst.
 TIMEOUT_MS = 60000
 
 # How long the REPL may be used before the device goes back on duty by itself.

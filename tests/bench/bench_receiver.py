@@ -33,7 +33,7 @@ def measure() -> list[Figure]:
     with tempfile.TemporaryDirectory() as folder:
         home = make_home(Path(folder) / "home")
         with Broker(home) as broker:
-            receiver = _start_receiver(home)
+            receiver = start_receiver(home)
             try:
                 waits_ms, events_per_s = _drive(home, broker.mqtt_port)
             finally:
@@ -46,7 +46,7 @@ def measure() -> list[Figure]:
     ]
 
 
-def _start_receiver(home: Home) -> "subprocess.Popen[str]":
+def start_receiver(home: Home) -> "subprocess.Popen[str]":
     process = subprocess.Popen(
         [sys.executable, "-c", RUN, "receive", "--json"],
         env={**os.environ, "ANSIM_HOME": str(home.path), "ANSIM_DB": ""},

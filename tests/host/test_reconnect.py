@@ -1,0 +1,77 @@
+"""A fleet comes back after an outage: spread, so that the broker stands it, and with everything that waited."""
+
+import asyncio
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from fleet_rows import stored_ids
+from mqtt_device import make_home
+from mqtt_fleet import Fleet, accepted_ms, kill, until
+from returning_fleet import FIRST_MAC, Outage, come_back, most_in_a_second
+
+from ansim.broker import Broker
+from ansim.home import Home
+from ansim.sandbox import BackgroundReceiver
+from ansim_fw.core import config
+
+CITY = 5000
+SPREAD_MS = config.default("spread_s") * 1000
+# What docs/protocol.md promises the broker of a fleet of this size.
+MOST_PER_SECOND = 250
+SMALL = 100
+PATIENCE_S = 60
+
+OUTAGES = [Outage(0, power_cut=True), *[Outage(away_ms) for away_ms in (1000, 10_000, 60_000, 600_000)]]
+
+
+@pytest.mark.parametrize("outage", OUTAGES, ids=str)
+@pytest.mark.parametrize("batch", range(3))
+def test_a_city_comes_back_at_no_more_than_250_connections_a_second(outage: Outage, batch: int) -> None:
+    back = come_back(CITY, SPREAD_MS, outage, FIRST_MAC + batch * CITY)
+    assert len(back.connections_ms) == CITY
+    assert most_in_a_second(back.attempts_ms) <= MOST_PER_SECOND
+    assert max(back.connections_ms) <= outage.away_ms + 2 * SPREAD_MS
+
+
+def test_alarms_that_wait_come_first_and_at_once() -> None:
+    back = come_back(CITY, SPREAD_MS, Outage(1000, urgent_every=10))
+    assert len([at for at in back.attempts_ms if at < 100]) >= CITY // 10
+    # They try again and again; one second of the broker's absence costs them no more than a few.
+    assert len([at for at in back.connections_ms if at <= 6000]) >= CITY // 10
+
+
+def test_without_the_spread_a_city_would_come_back_at_one_moment() -> None:
+    assert most_in_a_second(come_back(CITY, 0, Outage(0, power_cut=True)).connections_ms) == CITY
+
+
+def test_the_most_in_a_second_is_counted_over_any_second() -> None:
+    assert most_in_a_second([0, 999, 1000, 1001, 1998, 3000]) == 4
+    assert most_in_a_second([]) == 0
+
+
+def test_after_the_broker_is_killed_every_device_is_back_and_every_event_arrived_once(tmp_path: Path) -> None:
+    home = make_home(tmp_path / "home")
+    with Broker(home) as broker, BackgroundReceiver(home):
+        raised = asyncio.run(live_through_a_kill(home, broker))
+    assert len(raised) >= SMALL
+    assert stored_ids(home) == raised
+
+
+async def live_through_a_kill(home: Home, broker: Broker) -> set[tuple[str, int, int]]:
+    fleet = Fleet(home, broker.mqtt_port, SMALL, spread_s=1)
+    with closing(fleet):
+        fleet.start()
+        await until(lambda: fleet.connected == SMALL and not fleet.waiting, PATIENCE_S)
+        assert len(await accepted_ms(home, broker.client_port)) == SMALL
+        kill(broker)
+        await until(lambda: not fleet.connected, PATIENCE_S)
+        for number, one in enumerate(fleet.devices):
+            if number % 10:
+                one.report("storage")
+            else:
+                one.alarm()
+        await asyncio.to_thread(broker.start)
+        await until(lambda: fleet.connected == SMALL and not fleet.waiting, PATIENCE_S)
+        assert len(await accepted_ms(home, broker.client_port)) == SMALL
+        return fleet.raised()

@@ -97,6 +97,13 @@ def test_a_network_that_leads_nowhere_is_left_for_the_next_one(two_networks: Uni
     assert two_networks.info()["loop_ms"] < LONGEST_STEP_MS
 
 
+def test_a_network_that_refuses_is_left_for_the_next_one(two_networks: UnitUnderTest) -> None:
+    two_networks.write_identity(wifi=((WIFI.ssid, "not its passphrase"), OTHER))
+    two_networks.connect()
+    alarm = raise_alarm(two_networks)
+    arrives_once(two_networks, alarm)
+
+
 def test_a_network_that_goes_away_is_left_for_the_next_one_which_is_the_first_after_a_restart(
     two_networks: UnitUnderTest,
 ) -> None:

@@ -85,9 +85,7 @@ class Receiver:
                 await self._receive_from(stream, client, catching_up)
             await stream.close(self._untaken)
         finally:
-            self._stop.set()
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
+            await _end(watching)
             await client.close()
         if not watching.cancelled():
             watching.result()
@@ -122,7 +120,6 @@ class Receiver:
 
     async def _watch_fleet(self, stream: EventStream, catching_up: CatchUp) -> None:
         await self.ready.wait()
-        # Not for ever: before Python 3.12 a cancellation may get lost in wait_for, which nats-py uses.
         while not await self._pause(LOOK_S):
             place = await self._watch.look(stream)
             if place is not None and place.waiting == 0:
@@ -140,9 +137,8 @@ class Receiver:
             await asyncio.wait({waiting, stopping}, return_when=asyncio.FIRST_COMPLETED)
             return waiting.result() if waiting.done() else None
         finally:
-            for task in (waiting, stopping):
-                task.cancel()
-            await asyncio.gather(waiting, stopping, return_exceptions=True)
+            await _end(waiting)
+            await _end(stopping)
 
     async def _process(self, client: Client, messages: Sequence[Msg]) -> None:
         taken = [batch.take(each) for each in messages]
@@ -205,6 +201,13 @@ class Receiver:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stop.wait(), seconds)
         return self._stop.is_set()
+
+
+async def _end(task: asyncio.Future[_T]) -> None:
+    """Cancel task until it has ended; before Python 3.12 wait_for, which nats-py uses, may lose a cancellation."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=0.1)
 
 
 def command_subject(site: str, device: str) -> str:

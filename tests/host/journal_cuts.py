@@ -23,9 +23,10 @@ from ansim_fw.hal import journal_file
 BLOCK = 4096
 BLOCKS = 20
 MOST_WAITING = 5
-CUT_AGAIN_EVERY = 17
-BROWN_OUT_EVERY = 5
+CUT_AGAIN_EVERY = 29
+BROWN_OUT_EVERY = 7
 BROWNOUT_STARTS = 4
+RAGGED = -1
 _BLANK = b"\xff" * BLOCK
 
 
@@ -53,10 +54,17 @@ class Flash:
         return 0
 
     def torn(self, operation: "Operation", done: int) -> "Flash":
-        """Return this flash with the first done bytes of one more operation."""
+        """Return this flash with the first done bytes of one more operation; RAGGED: a write of some bits, anywhere."""
         made = Flash(self.content)
-        made.apply(operation, done)
+        if done == RAGGED:
+            made._write_some(*operation)
+        else:
+            made.apply(operation, done)
         return made
+
+    def _write_some(self, at: int, data: bytes) -> None:
+        for i in range(random.randrange(16), len(data)):
+            self.content[at + i] &= data[i] | random.getrandbits(8)
 
     def apply(self, operation: "Operation", done: int) -> None:
         at, data = operation
@@ -235,7 +243,8 @@ def size_of(operation: "Operation") -> int:
 def parts(operation: "Operation") -> "tuple[int, ...]":
     """Return how much of an operation is done when the power goes; all of it is nothing of the next."""
     size = size_of(operation)
-    return 0, 1, size // 2, size - 1, random.randrange(size)
+    most = 0, 1, size // 2, size - 1, random.randrange(size)
+    return most if operation[1] is None else most + (RAGGED,)
 
 
 def main(steps: int, seed: int) -> None:

@@ -169,8 +169,9 @@ def _need_of(found: "dict[str, object]") -> None:
 def _check_data(data: object) -> None:
     if not isinstance(data, dict):
         raise ValueError("data is not legal")
-    for value in data.values():
-        if not isinstance(value, (str, int)):
+    for name, value in data.items():
+        # MicroPython's reader takes any value for a name.
+        if not isinstance(name, str) or not isinstance(value, (str, int)):
             raise ValueError("data is not legal")
 
 

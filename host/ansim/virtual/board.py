@@ -238,7 +238,8 @@ class DevBoard:
         self._loop.call_soon_threadsafe(self._from_chip, data)
 
     def _power_lost(self) -> None:
-        self._loop.call_soon_threadsafe(self._enter, State.OFF)
+        # Whole, for the reset button may have been quicker than this.
+        self._loop.call_soon_threadsafe(self.power_off)
 
     def _from_chip(self, data: bytes) -> None:
         if self.state is State.RUNNING:

@@ -15,6 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
+from ansim import pki
 from ansim.broker import Broker
 from ansim.client import Deadline
 from ansim.database import Database
@@ -160,17 +161,19 @@ def test_presses_before_during_and_after_a_kill_have_one_row_each(city: City, vi
 
 
 def test_a_press_while_the_brokers_certificate_is_expired_arrives_once_it_is_renewed(city: City) -> None:
-    certificate = city.home.keys / "broker.pem"
-    valid = certificate.read_bytes()
+    keys = city.home.keys
+    certificate = keys / "broker.pem"
+    authority_key, authority = (keys / "ca.key").read_bytes(), (keys / "ca.pem").read_bytes()
     city.broker.stop()
-    certificate.write_bytes(expired(valid, (city.home.keys / "ca.key").read_bytes()))
+    certificate.write_bytes(expired(certificate.read_bytes(), authority_key))
     city.broker.start()
     city.press()
     city.let_go()
     city.device.announced("link", state="off", fault="tls_refused")
     assert city.pressed[-1] not in city.rows()
     city.broker.stop()
-    certificate.write_bytes(valid)
+    broker_key = (keys / "broker.key").read_bytes()
+    certificate.write_bytes(pki.server_certificate(broker_key, authority_key, authority, "localhost"))
     city.broker.start()
     city.device.until_connected()
     assert sorted(city.rows()) == sorted(city.pressed)

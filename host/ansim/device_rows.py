@@ -118,6 +118,15 @@ def named(connection: sa.Connection, devices: Collection[str], lock: bool = Fals
     return [DeviceState(**row._asdict()) for row in connection.execute(query.with_for_update() if lock else query)]
 
 
+def give_up_holes(connection: sa.Connection, device: str) -> None:
+    """Take what is missing of a device for lost: nobody waits for it any more."""
+    for row in _rows(connection, [device]):
+        ids = DeviceIds.load(row["ids"])
+        ids.give_up()
+        mine = device_states.c.device == device
+        connection.execute(device_states.update().where(mine).values(ids=ids.dump(), missing=0))
+
+
 def count(connection: sa.Connection) -> int:
     """Return how many devices were ever heard."""
     found: int = connection.execute(sa.select(sa.func.count()).select_from(device_states)).scalar_one()

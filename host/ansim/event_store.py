@@ -1,7 +1,7 @@
 """What the receiver keeps in the fleet database: events once each, alarms, devices, faults, and what it refused."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 from ansim import alarm_rows, device_rows, event_rows, fault_rows
 from ansim.alarm_rows import Alarm
@@ -75,8 +75,7 @@ class EventStore:
         Raises:
             BadInput: there is no such alarm, or by is no name of a person.
         """
-        if not 0 < len(by) <= KEY_CHARS or not by.isprintable():
-            raise BadInput("who closes the alarm is not legal", f"Use 1 to {KEY_CHARS} printable characters.")
+        _check_person(by)
         with self._database.writing() as connection:
             alarm = alarm_rows.handle(connection, (device, boot, seq), by)
         if alarm is None:
@@ -123,6 +122,23 @@ class EventStore:
         with self._database.reading() as connection:
             return fault_rows.find(connection, open_only, limit)
 
+    def close_fault(self, device: str, kind: str, by: str) -> Fault:
+        """End a fault that a person has dealt with, and return it.
+
+        It may begin again: a silence after the device was heard, a gap when other events are missing.
+
+        Raises:
+            BadInput: there is no such open fault, or by is no name of a person.
+        """
+        _check_person(by)
+        with self._database.writing() as connection:
+            closed = fault_rows.close(connection, device, kind, by, datetime.now(UTC))
+            if closed is not None and kind == fault_rows.GAP:
+                device_rows.give_up_holes(connection, device)
+        if closed is None:
+            raise BadInput(f"there is no open fault {kind[:40]} of {device[:40]}", "List them with: ansim faults")
+        return closed
+
     def note_silent(self, suspects: Mapping[str, int]) -> list[DeviceState]:
         """Note as silent those devices that still have the given signs.
 
@@ -157,3 +173,8 @@ class EventStore:
     def _tell(self, changed: Collection[Fault]) -> None:
         for each in changed:
             self._on_fault(each)
+
+
+def _check_person(by: str) -> None:
+    if not 0 < len(by) <= KEY_CHARS or not by.isprintable():
+        raise BadInput("who closes it is not legal", f"Use 1 to {KEY_CHARS} printable characters.")

@@ -39,6 +39,7 @@ class Fault:
         boot, seq: the id of the event that told it; None when the receiver noticed.
         since, until: when it began, and ended (None: it is still there).
         detail: for a person; at most 200 characters, printable.
+        closed_by: the person who ended it; None: it ended by itself, or is still there.
     """
 
     device: str
@@ -50,6 +51,7 @@ class Fault:
     since: datetime
     until: datetime | None
     detail: str
+    closed_by: str | None = None
 
 
 _COLUMNS = (
@@ -62,6 +64,7 @@ _COLUMNS = (
     faults.c.since,
     faults.c.until,
     faults.c.detail,
+    faults.c.closed_by,
 )
 
 
@@ -111,6 +114,13 @@ def begin_gap(connection: sa.Connection, state: DeviceState, ids: DeviceIds, at:
     return ledger.changed
 
 
+def close(connection: sa.Connection, device: str, kind: str, by: str, at: datetime) -> Fault | None:
+    """End a fault that a person has dealt with, and return it; None when there is no such fault."""
+    ledger = _Ledger(connection, {device})
+    ledger.end((each for each in ledger.of(device) if each.kind == kind), at, by)
+    return ledger.changed[0] if ledger.changed else None
+
+
 class _Ledger:
     """The open faults of some devices, and what changes about them."""
 
@@ -136,10 +146,11 @@ class _Ledger:
             self._ids[fault] = stored.inserted_primary_key[0]
         self.changed.append(fault)
 
-    def end(self, ended: Iterable[Fault], at: datetime) -> None:
+    def end(self, ended: Iterable[Fault], at: datetime, by: str | None = None) -> None:
         for each in list(ended):
-            over = replace(each, until=max(at, each.since))
-            self._connection.execute(faults.update().where(faults.c.id == self._ids.pop(each)).values(until=over.until))
+            over = replace(each, until=max(at, each.since), closed_by=by)
+            mine = faults.c.id == self._ids.pop(each)
+            self._connection.execute(faults.update().where(mine).values(until=over.until, closed_by=by))
             self.changed.append(over)
 
     def restored_at(self, fault: Event) -> datetime | None:

@@ -78,6 +78,11 @@ class DeviceIds:
         """Return how many events are missing."""
         return sum(last - first + 1 for ids in self.boots.values() for first, last in ids.holes)
 
+    def give_up(self) -> None:
+        """Wait for nothing that is missing now."""
+        for ids in self.boots.values():
+            ids.holes.clear()
+
     def holes(self) -> list[tuple[int, int, int]]:
         """Return each hole as (boot, first seq, last seq), ascending."""
         return [(boot, *hole) for boot, ids in sorted(self.boots.items()) for hole in ids.holes]

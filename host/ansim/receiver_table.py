@@ -58,7 +58,7 @@ def fault_table(faults: list[Fault], now: datetime) -> Table:
             f"{each.since.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
             lasts if each.until is None else f"over after {lasts}",
             each.noticed_by,
-            Text(each.detail),
+            Text(each.detail if each.closed_by is None else f"{each.detail} (closed by {each.closed_by})"),
         )
     return table
 

@@ -139,6 +139,8 @@ faults = sa.Table(
     sa.Column("since", UtcDateTime, nullable=False),
     sa.Column("until", UtcDateTime),
     sa.Column("detail", sa.String(REASON_CHARS), nullable=False, server_default=""),
+    # Who ended it; null: it ended by itself, or is open.
+    sa.Column("closed_by", sa.String(KEY_CHARS)),
     sa.Index("faults_until", "until", "since"),
 )
 # At most one of a kind is open, however many receivers there are.

@@ -10,9 +10,12 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from click.testing import CliRunner
 from database_kit import KINDS, database_url, empty_database
 
+from ansim.commands.faults import command
 from ansim.database import Database, DatabaseRefused
+from ansim.errors import BadInput
 from ansim.event import Event, parse
 from ansim.event_rows import Outcome
 from ansim.event_store import EventStore
@@ -256,6 +259,60 @@ def test_missing_events_of_the_boot_before_stay_missing_after_a_restart(store: E
     assert kinds(store) == ["gap"]
     store.store([event(1, boot=3)])
     assert kinds(store) == []
+
+
+def test_a_person_closes_the_silence_of_a_device_that_is_not_used_any_more(store: EventStore) -> None:
+    store.store([heartbeat()])
+    store.note_silent({DEVICE: signs(store)})
+    closed = store.close_fault(DEVICE, "silent", by="kim")
+    assert (closed.kind, closed.closed_by, closed.until is None) == ("silent", "kim", False)
+    store.note_silent({DEVICE: signs(store)})
+    assert store.faults() == [closed]
+    store.store([heartbeat(1, minute=60)])
+    store.note_silent({DEVICE: signs(store)})
+    assert kinds(store) == ["silent"]
+
+
+def test_a_person_gives_up_events_that_are_lost_for_good(store: EventStore) -> None:
+    store.store([event(0), event(2)])
+    store.note_gap(DEVICE, store.with_holes()[DEVICE][1], NOW)
+    assert store.close_fault(DEVICE, "gap", by="kim").closed_by == "kim"
+    assert store.with_holes() == {}
+    store.store([event(4)])
+    assert store.with_holes()[DEVICE][1].holes() == [(3, 3, 3)]
+
+
+@pytest.mark.parametrize(("device", "kind", "by"), [("AN9", "gap", "kim"), (DEVICE, "gap", "kim"), (DEVICE, "x", "\n")])
+def test_what_is_no_open_fault_can_not_be_closed(store: EventStore, device: str, kind: str, by: str) -> None:
+    store.store([fault(0, "x")])
+    with pytest.raises(BadInput):
+        store.close_fault(device, kind, by)
+    assert kinds(store) == ["x"]
+
+
+def run(*arguments: str) -> tuple[int, str]:
+    done = CliRunner().invoke(command, arguments)
+    return done.exit_code, done.output
+
+
+def test_the_command_lists_what_is_wrong_and_what_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANSIM_DB", f"sqlite:///{tmp_path / 'ansim.db'}")
+    assert run() == (0, "No fault now.\n")
+    assert run("--all") == (0, "No fault yet.\n")
+    database = Database.open(f"sqlite:///{tmp_path / 'ansim.db'}")
+    EventStore(database).store(
+        [fault(0, "battery_low", data={"battery_mv": 3300}), fault(1, "link_lost"), restore(2, "link")]
+    )
+    database.close()
+    assert [json.loads(line)["kind"] for line in run("--json")[1].splitlines()] == ["battery_low"]
+    assert [json.loads(line)["until"] is None for line in run("--all", "--json")[1].splitlines()] == [False, True]
+    monkeypatch.setenv("COLUMNS", "160")
+    for expected in ("battery_low", DEVICE, "battery_mv 3300", "over after 0 s", "link_lost"):
+        assert expected in run("--all")[1]
+    code, said = run("close", DEVICE, "battery_low", "--by", "kim", "--json")
+    assert (code, json.loads(said)["closed_by"]) == (0, "kim")
+    assert run() == (0, "No fault now.\n")
+    assert "closed by kim" in run("--all")[1]
 
 
 def test_a_device_that_sends_wild_numbers_leaves_one_fault_and_a_short_row(database: Database) -> None:

@@ -219,4 +219,5 @@ def fault_as_dict(fault: Fault) -> dict[str, object]:
         "since": fault.since.isoformat(),
         "until": fault.until.isoformat() if fault.until else None,
         "detail": fault.detail,
+        "closed_by": fault.closed_by,
     }

@@ -67,6 +67,7 @@ def _faults() -> None:
         sa.Column("since", sa.DateTime, nullable=False),
         sa.Column("until", sa.DateTime),
         sa.Column("detail", sa.String(200), nullable=False, server_default=""),
+        sa.Column("closed_by", sa.String(64)),
     )
     op.create_index("faults_until", "faults", ["until", "since"])
     _partial_index("faults_open", "faults", ["device", "kind"], "until IS NULL", unique=True)

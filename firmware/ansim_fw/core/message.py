@@ -70,7 +70,7 @@ def to_event(found: "dict[str, object]") -> Event:
         _int(found["boot"]),
         _int(found["seq"]),
         TYPE_NAMES.index(str(found["type"])),
-        str(found.get("kind", "")),
+        str(found["kind"]) if found["type"] in _KINDS else "",
         (of[0], of[1]) if isinstance(of, list) else None,
         found.get("data"),  # type: ignore[arg-type]  # _check_data saw to it
     )

@@ -336,6 +336,8 @@ class Device:
         fits, _ = self.outbox.add(made, 0, True)
         if fits:
             self._beat_seq += 1
+        else:
+            self.heartbeat.put_off()
 
     def _send(self) -> None:
         entry = self.outbox.next_due()

@@ -18,6 +18,10 @@ class Heartbeat:
         self.interval_min = interval_min
         self._wait_ms = min(self._wait_ms, interval_min * _MS_PER_MIN)
 
+    def put_off(self) -> None:
+        """There was no room for the one that was due: it is due again in a minute."""
+        self._wait_ms = _MS_PER_MIN
+
     def idle_ms(self) -> int:
         """Return how long until the next one is due, if there is a link then."""
         return self._wait_ms

@@ -23,7 +23,9 @@ def answer(text: bytes, duty: "loop.Duty") -> "dict[str, object]":
     if not isinstance(request, dict) or not isinstance(request.get("id"), int):
         return refusal(None, "a request is an object with an int id and a cmd")
     number = request["id"]
-    handler = _COMMANDS.get(str(request.get("cmd")))
+    name = request.get("cmd")
+    # Anything else may be nested deeper than the chip's stack can be asked to write or compare.
+    handler = _COMMANDS.get(name) if isinstance(name, str) else None
     if handler is None:
         return refusal(number, "no such cmd", _HINT_COMMANDS)
     try:

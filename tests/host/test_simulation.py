@@ -1,5 +1,6 @@
 """Fleets in virtual time: nothing is lost, a run repeats itself, and every deliberate bug is found and made small."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,17 +13,18 @@ from ansim.simulation.recipe import Found, Recipe, Setting
 from ansim.simulation.stimuli import KINDS, plan
 from ansim.simulation.witness import INVARIANTS
 
-# A day of three devices with many troubles: each mutant shows itself in one of so many.
-SEEDS = range(1, 13)
-
-
-def hard_day(seed: int, mutant: str = "") -> Fleet:
-    return Fleet(seed, days=1, devices=2, intensity=20, mutant=mutant)
+# Each mutant shows itself in one of these, and nothing is wrong in them without one: days full of troubles, and days on
+# which a device is well for long enough to be missed.
+FLEETS = [
+    fleet
+    for seed in range(1, 7)
+    for fleet in (Fleet(seed, days=1, devices=2, intensity=20), Fleet(seed, days=4, devices=2, intensity=3))
+]
 
 
 def first_violation(mutant: str) -> tuple[Fleet, Found]:
-    for seed in SEEDS:
-        fleet = hard_day(seed, mutant)
+    for healthy_fleet in FLEETS:
+        fleet = replace(healthy_fleet, mutant=mutant)
         outcome = play_fleet(fleet, 1)
         if outcome.broken:
             return fleet, outcome.broken[0][1]
@@ -31,10 +33,10 @@ def first_violation(mutant: str) -> tuple[Fleet, Found]:
 
 @pytest.fixture(scope="module")
 def healthy() -> Outcome:
-    """The days of the mutants, without a mutant."""
+    """The fleets of the mutants, without a mutant."""
     together = Outcome()
-    for seed in SEEDS:
-        outcome = play_fleet(hard_day(seed), 1)
+    for fleet in FLEETS:
+        outcome = play_fleet(fleet, 1)
         together.tally.add(outcome.tally)
         together.broken += outcome.broken
     return together

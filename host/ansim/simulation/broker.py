@@ -156,9 +156,9 @@ class Broker:
         self._links.clear()
 
     @property
-    def clear_since_ms(self) -> int:
-        """Since when it does what it should; later than now while it does not."""
-        return max(self._down_until_ms, self._drops_until_ms, self._reorders_until_ms + _LATE_MS)
+    def trouble_until_ms(self) -> int:
+        """When it last ceased, or will cease, to keep messages from the receiver that it took from devices."""
+        return max(self._drops_until_ms, self._reorders_until_ms + _LATE_MS)
 
     def drop_messages(self, until_ms: int) -> None:
         self._drops_until_ms = until_ms

@@ -154,10 +154,13 @@ class Link:
         self._obstacle_until_ms = self._half_open_until_ms = self._deaf_until_ms = self._slow_until_ms = 0
 
     @property
-    def clear_since_ms(self) -> int:
-        """Since when everything comes through, if it is up; later than now while something stands between."""
+    def trouble_until_ms(self) -> int:
+        """When the last trouble of this device's own way ended, or will end; the broker's troubles do not count."""
         return max(
-            self.since_ms, self._obstacle_until_ms, self._half_open_until_ms, self._deaf_until_ms, self._slow_until_ms
+            self._obstacle_until_ms,
+            self._half_open_until_ms,
+            self._deaf_until_ms,
+            self._slow_until_ms,
         )
 
     # How it goes

@@ -16,6 +16,7 @@ from ansim.simulation.flash import MemoryNvs, MemoryShelf
 from ansim.simulation.receiver import ReceiverParts
 from ansim.simulation.unit import Unit, UnitParts
 from ansim.simulation.world import Parts
+from ansim.supervision import Supervisor
 from ansim_fw.core import device, event, indicator, message, outbox
 from ansim_fw.core.alarm import ACKNOWLEDGED
 from ansim_fw.core.device import Device, Inputs
@@ -254,6 +255,20 @@ class StoresAlarmsAlone(EventStore):
         return [next(outcomes) if each.type != "cancel" else Outcome.STORED for each in batch]
 
 
+class NeverSettles(Supervisor):
+    """Who was not heard while the receiver or the broker was away is silent at once."""
+
+    def settled(self, now_ms: int) -> bool:
+        del now_ms
+        return self._hearing_ms is not None
+
+
+class SeesNoSilence(Supervisor):
+    def due(self, now_ms: int) -> list[str]:
+        del now_ms
+        return []
+
+
 def _of_device(core: type[Device]) -> Parts:
     return Parts(unit=UnitParts(device=core))
 
@@ -280,8 +295,18 @@ MUTANTS = {
     ),
     "no_archive": Mutant(
         "a receiver restored from a backup does not take again what came since",
-        ("no_alarm_lost", "damage_is_told"),
+        ("no_alarm_lost", "damage_is_told", "silence_is_told"),
         Parts(receiver=ReceiverParts(has_archive=False)),
+    ),
+    "never_settles": Mutant(
+        "the receiver judges who is silent without having listened",
+        ("silence_is_told",),
+        Parts(receiver=ReceiverParts(supervisor=NeverSettles)),
+    ),
+    "sees_no_silence": Mutant(
+        "the receiver does not notice a silent device",
+        ("silence_is_told",),
+        Parts(receiver=ReceiverParts(supervisor=SeesNoSilence)),
     ),
     "drops_on_puback": Mutant(
         "the device takes a PUBACK for the receiver's acknowledgement",

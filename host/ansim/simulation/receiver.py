@@ -191,6 +191,7 @@ class Receiver:
         """The broker's clock jumps, which dates all events."""
         before = self._broker.at(0)
         self._broker.set_clock(jump_ms)
+        self._truth.clock_set_ms = self._timeline.now_ms
         if self.up:
             self._watch.clock_jumps(0, (self._broker.at(0) - before) // timedelta(milliseconds=1))
 

@@ -411,11 +411,11 @@ class Unit:
         if not any(each.intact(name) for each in self.shelves):
             self.witness.rots(_id_in(name))
 
-    def clear_since_ms(self) -> int:
-        """Return since when nothing keeps it from being heard; now, if something does."""
-        if self.state != ON_DUTY or self.link.status != link_watch.UP:
+    def trouble_until_ms(self) -> int:
+        """Return until when it had trouble of its own to be heard; now, if it has."""
+        if self.state != ON_DUTY:
             return self._timeline.now_ms
-        return max(self.link.clear_since_ms, self._alive_ms)
+        return max(self.link.trouble_until_ms, self._alive_ms)
 
     def unacknowledged(self) -> list[Waiting]:
         """Return the alarms and cancels that the device has no acknowledgement for."""

@@ -15,10 +15,10 @@ from ansim.supervision import ClockWatch, Supervisor, reach_ms
 from ansim_fw.core import config
 
 # The real receiver looks every 2 s; what that would find is found so much later here.
-LOOK_MS = 5 * MINUTE_MS
+LOOK_MS = MINUTE_MS
 REACH_MS = reach_ms(config.default("spread_s"))
 _DEFAULT_INTERVAL_MS = config.default("heartbeat_min") * MINUTE_MS
-_LOOKS_A_GAP_LOOK = 6
+_LOOKS_A_GAP_LOOK = 30
 # A message that is ready for longer, and not taken, means that we are behind.
 _BEHIND_MS = 5_000
 # An event's way, besides what reach_ms allows for.
@@ -36,6 +36,8 @@ class FleetTruth:
         self.heard_ms: dict[str, int] = {}
         self.interval_ms: dict[str, int] = {}
         self.hears_since_ms = 0
+        self.clock_set_ms = 0
+        self.started_ms = 0
         self._broker = broker
         self._timeline = timeline
 
@@ -47,9 +49,15 @@ class FleetTruth:
             self.interval_ms[event.device] = interval_min * MINUTE_MS
 
     def check_noted(self, device: str) -> None:
-        """The receiver takes device for silent: it must have had a reason to be."""
-        clear_ms = max(self.units[device].clear_since_ms(), self._broker.clear_since_ms)
-        if self._timeline.now_ms - clear_ms > REACH_MS:
+        """The receiver takes device for silent: there must be a reason, and that the broker was away is none.
+
+        A receiver that starts knows when a device was heard by the broker's clock alone. That it was set forward since
+        then nobody can tell it.
+        """
+        if self.heard_ms[device] < self.clock_set_ms < self.started_ms:
+            return
+        trouble_ms = max(self.units[device].trouble_until_ms(), self._broker.trouble_until_ms)
+        if self._timeline.now_ms - trouble_ms > REACH_MS:
             raise Violation("silence_is_told", f"{device} is said to be silent without a reason")
 
     def overdue(self) -> list[str]:
@@ -130,7 +138,7 @@ class Watch:
         self._check()
 
     def _load(self) -> None:
-        self._truth.hears_since_ms = self._timeline.now_ms
+        self._truth.hears_since_ms = self._truth.started_ms = self._timeline.now_ms
         for state in self._store.devices():
             minutes = state.interval_min
             interval_ms = _DEFAULT_INTERVAL_MS if minutes is None else minutes * MINUTE_MS

@@ -15,6 +15,10 @@ from ansim.event_stream import BrokerUnreachable, Notice
 
 # Events are not committed in quite the order in which the broker had them: a killed receiver's come again later.
 MARGIN = timedelta(minutes=10)
+_NO_ARCHIVE = (
+    "the broker keeps no archive for this receiver, so a database from a backup would stay incomplete: "
+    "if receiver.creds is from an older version, remove it and run: ansim init"
+)
 
 
 class CatchUp:
@@ -54,7 +58,7 @@ class CatchUp:
         self._kept = await self._archive.prepare()
         if not self._kept:
             self._done = True
-            self._notice("the broker keeps no archive for this receiver; a database from a backup stays incomplete")
+            self._notice(_NO_ARCHIVE)
 
     async def run(self, now: datetime) -> None:
         """Do it, when it is not done; what the stream of events holds must be stored before.

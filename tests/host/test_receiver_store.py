@@ -305,12 +305,26 @@ def test_the_table_shows_alarms_newest_first_and_devices(store: EventStore) -> N
             event(3, "heartbeat", data={"battery_mv": 3912, "rssi_dbm": -61, "fw": "0.1.0"}),
         ]
     )
-    console = Console(width=120, record=True, file=io.StringIO())
-    console.print(live_table(store, NOW + timedelta(minutes=5)))
-    text = console.export_text()
+    text = shown(store)
     assert text.index("test") < text.index("sos")
     for expected in ("RAISED", "AN000001", "4 min ago", "3.91 V", "-61 dBm", "0.1.0"):
         assert expected in text
+
+
+def test_the_table_shows_faults_while_there_are_some(store: EventStore) -> None:
+    assert "Faults" not in shown(store)
+    store.store([event(1, "fault", kind="battery_low", data={"battery_mv": 3300})])
+    text = shown(store)
+    for expected in ("Faults", "battery_low", "battery_mv 3300", "5 min"):
+        assert expected in text
+    store.store([event(2, "restore", kind="battery_low")])
+    assert "Faults" not in shown(store)
+
+
+def shown(store: EventStore) -> str:
+    console = Console(width=120, record=True, file=io.StringIO())
+    console.print(live_table(store, NOW + timedelta(minutes=5)))
+    return console.export_text()
 
 
 @pytest.mark.parametrize(

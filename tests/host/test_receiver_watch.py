@@ -1,5 +1,6 @@
 """What the receiver notices and does by itself: silence, missing events, a database from a backup, handled alarms."""
 
+import json
 import shutil
 import sqlite3
 import time
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 from mqtt_device import MqttDevice, make_home
-from receiver_kit import ack, connected, eventually, receiving, rows, waiting_in_stream, wire
+from receiver_kit import ack, connected, eventually, receiving, rows, start_command, waiting_in_stream, wire
 
 from ansim import credentials
 from ansim.broker import Broker
@@ -137,6 +138,29 @@ def test_an_event_that_does_not_come_is_a_fault_until_it_comes(home: Home, broke
         device.publish_only(wire(1))
         assert eventually(lambda: receiver.faults[-1].until is not None)
     assert EventStore(database).faults(open_only=True) == []
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_the_command_says_when_a_fault_begins_and_ends(home: Home, broker: Broker, as_json: bool) -> None:
+    process = start_command("receive", *(["--json"] if as_json else []))
+    assert process.stdout is not None
+    process.stdout.readline()
+    with connected(home, broker) as device:
+        for seq, type in enumerate(("fault", "restore")):
+            device.publish_only(wire(seq, type, kind="battery_low", data={"battery_mv": 3300}))
+            assert device.command() == ack(seq)
+    process.terminate()
+    said, complaints = process.communicate(timeout=30)
+    assert complaints == ""
+    if as_json:
+        changes = [line["fault"] for line in map(json.loads, said.splitlines()) if "fault" in line]
+        assert [(each["kind"], each["until"] is None) for each in changes] == [
+            ("battery_low", True),
+            ("battery_low", False),
+        ]
+    else:
+        assert "city/AN000001  fault battery_low began  battery_mv 3300" in said
+        assert "city/AN000001  fault battery_low ended" in said
 
 
 def test_a_device_that_was_away_when_its_alarm_was_handled_hears_of_it_when_it_is_back(

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from ansim.errors import BadInput
+from ansim.home import project_root
 from ansim.simulation import recipe as recipes
 from ansim.simulation.fleet_run import Fleet, Outcome, play, play_fleet, shrunk, tell
 from ansim.simulation.mutants import MUTANTS
@@ -136,3 +137,11 @@ def test_a_file_that_is_no_trace_is_refused(tmp_path: Path, text: str) -> None:
 def test_every_mutant_names_invariants_that_there_are() -> None:
     for mutant in MUTANTS.values():
         assert mutant.caught_by and set(mutant.caught_by) <= set(INVARIANTS)
+
+
+def test_the_page_about_it_names_every_invariant_and_mutant() -> None:
+    page = (project_root() / "docs" / "simulation.md").read_text(encoding="utf-8")
+    for name, must_hold in INVARIANTS.items():
+        assert f"| `{name}` | {must_hold} |" in page
+    for name, mutant in MUTANTS.items():
+        assert f"| `{name}` | {mutant.what} |" in page

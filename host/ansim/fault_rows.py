@@ -30,6 +30,10 @@ LINK_FAULTS = frozenset(
 )
 
 
+# Of one device; a sound one knows a dozen kinds. What it tells beyond that is kept as events.
+MAX_OPEN = 64
+
+
 @dataclass(frozen=True)
 class Fault:
     """A condition of a device.
@@ -138,8 +142,9 @@ class _Ledger:
         return [each for each in self._ids if each.device == device]
 
     def begin(self, fault: Fault) -> None:
-        """Store fault; one that has not ended only when none of its kind is open."""
-        if fault.until is None and any(each.kind == fault.kind for each in self.of(fault.device)):
+        """Store fault; one that has not ended only when none of its kind, and no absurd number of others, is open."""
+        open_now = self.of(fault.device)
+        if fault.until is None and (len(open_now) >= MAX_OPEN or any(each.kind == fault.kind for each in open_now)):
             return
         stored = self._connection.execute(faults.insert().values(**vars(fault)))
         if fault.until is None and stored.inserted_primary_key is not None:

@@ -130,8 +130,10 @@ class FleetWatch:
         self._supervisor.heard(state.device, min(at_ms, _now_ms()), interval_ms)
 
     def _heard(self, event: Event, now_ms: int) -> None:
-        # With nothing waiting it was said just now, whatever the broker's clock did meanwhile.
-        at_ms = now_ms if self._caught_up else min(self._by_our_clock(event.received_at), now_ms)
+        # With nothing waiting it was said just now, whatever the broker's clock did meanwhile; and a silence that this
+        # event has ended in the database must be able to begin again.
+        is_new = self._caught_up or event.device in self._silent
+        at_ms = now_ms if is_new else min(self._by_our_clock(event.received_at), now_ms)
         self._silent.discard(event.device)
         if now_ms - at_ms <= _BEHIND_MS:
             self._fresh_ms = now_ms

@@ -19,7 +19,7 @@ from ansim.errors import BadInput
 from ansim.event import Event, parse
 from ansim.event_rows import Outcome
 from ansim.event_store import EventStore
-from ansim.fault_rows import LINK_FAULTS, Fault
+from ansim.fault_rows import LINK_FAULTS, MAX_OPEN, Fault
 from ansim_fw.core.message import FIRST_HEARTBEAT_SEQ, MAX_ID
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
@@ -259,6 +259,15 @@ def test_missing_events_of_the_boot_before_stay_missing_after_a_restart(store: E
     assert kinds(store) == ["gap"]
     store.store([event(1, boot=3)])
     assert kinds(store) == []
+
+
+def test_a_device_that_invents_kinds_has_a_bounded_number_of_faults(store: EventStore) -> None:
+    store.store([fault(seq, f"kind_{seq}") for seq in range(MAX_OPEN + 20)])
+    store.store([fault(1000, "one_more"), fault(1000, "one_more", device="AN000002")])
+    assert len(kinds(store)) == MAX_OPEN + 1
+    assert kinds(store)[-1] == "one_more"
+    store.store([event(0, boot=4)])
+    assert kinds(store) == ["one_more"]
 
 
 def test_a_person_closes_the_silence_of_a_device_that_is_not_used_any_more(store: EventStore) -> None:

@@ -28,6 +28,7 @@ INVARIANTS = {
     "pattern_is_true": "what the wearer sees agrees with the alarm's state",
     "acknowledged_in_the_end": "with nothing in the way every alarm is acknowledged to its device",
     "silence_is_told": "a device that is silent past its bound is a fault; one that is not is none",
+    "gap_is_told": "events that are said to be missing are",
     "program_lives": "device and receiver raise nothing that nobody foresaw",
 }
 

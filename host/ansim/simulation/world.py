@@ -1,6 +1,6 @@
 """One world: some devices, a broker and a receiver in virtual time, and what happens to them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
@@ -219,12 +219,21 @@ class World:
 
     def _check_end(self) -> None:
         rows = self._rows()
+        self._check_conditions(rows)
         for unit in self._units.values():
             mine = rows.get(unit.witness.name, {})
             self._check_rows(unit, mine)
             for one in unit.unacknowledged():
                 name = unit.witness.name
                 raise Violation("acknowledged_in_the_end", f"{name} still sends {one.event.boot}, {one.event.seq}")
+
+    def _check_conditions(self, rows: dict[str, dict[tuple[int, int], tuple[int, str]]]) -> None:
+        """What the receiver itself noticed has ended, or is still so."""
+        for fault in self._receiver.store.faults(open_only=True):
+            if fault.kind == "silent":
+                raise Violation("silence_is_told", f"{fault.device} was heard and is still said to be silent")
+            if fault.kind == "gap" and not _has_hole(rows.get(fault.device, {})):
+                raise Violation("gap_is_told", f"events of {fault.device} are said to be missing, and none is")
 
     def _check_rows(self, unit: Unit, mine: dict[tuple[int, int], tuple[int, str]]) -> None:
         witness = unit.witness
@@ -257,3 +266,11 @@ class World:
 def _answers(witness: Witness) -> int:
     """Count what can come of a press."""
     return witness.alarms + witness.cancels + witness.refused
+
+
+def _has_hole(ids: Iterable[tuple[int, int]]) -> bool:
+    """Tell whether a number is missing in a boot that began with 0."""
+    numbers: dict[int, set[int]] = {}
+    for boot, seq in ids:
+        numbers.setdefault(boot, set()).add(seq)
+    return any(max(seqs) + 1 != len(seqs) for seqs in numbers.values())

@@ -142,14 +142,18 @@ class _Ledger:
         return [each for each in self._ids if each.device == device]
 
     def begin(self, fault: Fault) -> None:
-        """Store fault; one that has not ended only when none of its kind, and no absurd number of others, is open."""
-        open_now = self.of(fault.device)
-        if fault.until is None and (len(open_now) >= MAX_OPEN or any(each.kind == fault.kind for each in open_now)):
+        """Store fault; one that has not ended only when none of its kind is open, and not too many of its device."""
+        if fault.until is None and not self._may_open(fault):
             return
         stored = self._connection.execute(faults.insert().values(**vars(fault)))
         if fault.until is None and stored.inserted_primary_key is not None:
             self._ids[fault] = stored.inserted_primary_key[0]
         self.changed.append(fault)
+
+    def _may_open(self, fault: Fault) -> bool:
+        others = self.of(fault.device)
+        crowded = fault.noticed_by == DEVICE and len(others) >= MAX_OPEN
+        return not crowded and all(each.kind != fault.kind for each in others)
 
     def end(self, ended: Iterable[Fault], at: datetime, by: str | None = None) -> None:
         for each in list(ended):

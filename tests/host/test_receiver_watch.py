@@ -113,6 +113,17 @@ def _sent(device: MqttDevice, payload: bytes) -> bool:
     return device.command(timeout_s=0.5) is not None
 
 
+@pytest.mark.usefixtures("broker")
+def test_a_device_that_another_receiver_hears_is_not_silent(home: Home, database: Database) -> None:
+    heard_before(database, 3, "AN000001", "AN000002")
+    with receiving(home, database, 4000):
+        heard_before(database, 0, "AN000001")
+        assert eventually(lambda: silent(database) == ["AN000002"])
+        heard_before(database, 0, "AN000002")
+        assert silent(database) == []
+        assert not eventually(lambda: silent(database) != [], 5)
+
+
 def test_while_the_database_is_locked_no_device_is_silent(home: Home, broker: Broker, database: Database) -> None:
     heard_before(database, 0.99, "AN000001")
     holder = sqlite3.connect(home.path / "ansim.db", isolation_level=None)

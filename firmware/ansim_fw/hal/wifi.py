@@ -13,8 +13,6 @@ JOINED = const(1)
 FAILED = const(2)
 
 TIMEOUT_MS = const(20000)
-# Leaving is an event that comes after disconnect() has returned; if none comes in this time, none will.
-_LEAVE_MS = const(1000)
 
 # What ESP-IDF gives as the reason after a wrong passphrase, depending on the access point: 202 (authentication failed),
 # 15 (4-way handshake timeout), 204 (handshake timeout); where one is needed and there is none: 210 and 211 (no access
@@ -43,25 +41,33 @@ class Wifi:
         self._choice = WifiChoice([name for name, _ in networks], last)
         self._wlan = network.WLAN(_STATION)
         self._left_ms = 0
-        self._asked = False
-        self._leaving = False
         # What status() said before the attempt began.
         self._stale = 0
         self.fault = ""
 
     def join(self) -> None:
-        """Start to join, unless joined already."""
+        """Start to join, unless joined already.
+
+        The radio leaves a network some milliseconds after leave(); an attempt before that is lost with it, and no more.
+        """
         self._left_ms = TIMEOUT_MS
-        self._asked = not self._leaving and self.joined()
+        if self.joined():
+            return
+        name, passphrase = self._networks[self._choice.current]
+        try:
+            self._wlan.active(True)
+            self._stale = self._wlan.status()
+            # The radio tries once, so that status() tells why it failed; where that is hidden, it may as well go on.
+            self._wlan.config(reconnects=0 if self._stale in _UNDER_WAY else -1)
+            self._wlan.connect(name, passphrase)
+        except OSError:
+            # The radio is busy, or out of memory: this attempt is over.
+            self._left_ms = 0
 
     def step(self, elapsed_ms: int) -> int:
         """Pass time; return JOINING, JOINED or FAILED."""
         self._left_ms -= elapsed_ms
-        joined = self.joined()
-        if not self._asked:
-            self._leaving = self._leaving and joined and self._left_ms > TIMEOUT_MS - _LEAVE_MS
-            return JOINING if self._leaving else self._ask()
-        if joined:
+        if self.joined():
             return JOINED
         status = self._wlan.status()
         # A reason from before, which status() goes on saying until there is an address, tells nothing of this attempt.
@@ -91,7 +97,6 @@ class Wifi:
 
     def leave(self) -> None:
         """Leave the network, or stop trying to join it."""
-        self._leaving = True
         try:
             self._wlan.disconnect()
         except OSError:
@@ -104,20 +109,6 @@ class Wifi:
             return self._wlan.status("rssi") if self.joined() else 0
         except OSError:
             return 0
-
-    def _ask(self) -> int:
-        self._asked = True
-        name, passphrase = self._networks[self._choice.current]
-        try:
-            self._wlan.active(True)
-            self._stale = self._wlan.status()
-            # The radio tries once, so that status() tells why it failed; where that is hidden, it may as well go on.
-            self._wlan.config(reconnects=0 if self._stale in _UNDER_WAY else -1)
-            self._wlan.connect(name, passphrase)
-        except OSError:
-            # The radio is busy, or out of memory.
-            return self._fail(network.STAT_CONNECTING)
-        return JOINING
 
     def _fail(self, status: int) -> int:
         self.leave()

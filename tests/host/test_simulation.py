@@ -18,7 +18,7 @@ from ansim.simulation.witness import INVARIANTS
 # which a device is well for long enough to be missed.
 FLEETS = [
     fleet
-    for seed in range(1, 7)
+    for seed in range(1, 5)
     for fleet in (Fleet(seed, days=1, devices=2, intensity=20), Fleet(seed, days=4, devices=2, intensity=3))
 ]
 

@@ -117,8 +117,9 @@ class MemoryShelf:
         self._on_write(name)
 
     def _tear(self, name: str, data: bytes) -> None:
-        """Nothing of it is there, or its first bytes, or all of it."""
-        done = self._fuse.torn % (len(data) + 2) - 1
+        """Nothing of it is there, or an empty file, or all of it, as LittleFS does; or its first bytes."""
+        torn = self._fuse.torn
+        done = torn // 2 % (len(data) + 1) if torn % 2 else (-1, 0, len(data))[torn // 2 % 3]
         if done == len(data):
             self._put(name, data)
         elif done >= 0:

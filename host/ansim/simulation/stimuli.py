@@ -136,7 +136,9 @@ def _draw_scenes(draws: Random, device: int, a_day: float, draw: _Draw, duration
         at_ms += draws.expovariate(a_day / DAY_MS)
         if at_ms >= duration_ms:
             return found
-        found += [Stimulus(int(at_ms) + after_ms, device, kind, values) for after_ms, kind, values in draw(draws)]
+        for after_ms, kind, values in draw(draws):
+            whose = device if KINDS[kind].of_device else WORLD
+            found.append(Stimulus(int(at_ms) + after_ms, whose, kind, values))
 
 
 def _span(draws: Random, longest_ms: int) -> int:
@@ -297,6 +299,11 @@ def _restore(draws: Random) -> _Scene:
     return [(0, "backup", ()), (_span(draws, DAY_MS), "restore", (_span(draws, HOUR_MS),))]
 
 
+def _press_after_backup(draws: Random) -> _Scene:
+    """The only row of an alarm goes with the machine."""
+    return [(0, "backup", ()), *_press(draws), (_span(draws, HOUR_MS), "restore", (_span(draws, HOUR_MS),))]
+
+
 def _clock(draws: Random) -> _Scene:
     return [(0, "clock", (draws.choice((-1, 1)) * _span(draws, DAY_MS),))]
 
@@ -326,6 +333,7 @@ _DEVICE_SCENES: tuple[tuple[float, _Draw], ...] = (
     (0.02, _battery),
     (0.02, _interval),
     (0.2, _handle),
+    (0.02, _press_after_backup),
 )
 _WORLD_SCENES: tuple[tuple[float, _Draw], ...] = (
     (0.2, _broker_down),

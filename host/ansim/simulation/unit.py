@@ -185,6 +185,8 @@ class Unit:
         waiting, damaged = journal.load()
         for each in waiting:
             core.restore(each)
+        if not damaged:
+            journal.mend()
         if damaged or not counted:
             core.report("journal")
         if reset == "watchdog":

@@ -15,7 +15,7 @@ from ansim.supervision import ClockWatch, Supervisor, reach_ms
 from ansim_fw.core import config
 
 # The real receiver looks every 2 s; what that would find is found so much later here.
-LOOK_MS = MINUTE_MS
+LOOK_MS = 2 * MINUTE_MS
 REACH_MS = reach_ms(config.default("spread_s"))
 _DEFAULT_INTERVAL_MS = config.default("heartbeat_min") * MINUTE_MS
 _LOOKS_A_GAP_LOOK = 30

@@ -17,11 +17,9 @@ from ansim.event import Event, parse
 from ansim.event_rows import Outcome
 from ansim.event_store import EventStore
 from ansim.simulation import chance
-from ansim.simulation.broker import Broker, Stored
-from ansim.simulation.chance import Chance
-from ansim.simulation.tally import Tally
-from ansim.simulation.timeline import MINUTE_MS, Timeline
-from ansim.simulation.trace import Trace
+from ansim.simulation.broker import Stored
+from ansim.simulation.surroundings import Surroundings
+from ansim.simulation.timeline import MINUTE_MS
 from ansim.simulation.unit import Unit
 from ansim.simulation.watch import LOOK_MS, FleetTruth, Watch
 from ansim.simulation.witness import Violation, device_name
@@ -98,28 +96,24 @@ class Receiver:
 
     def __init__(
         self,
-        timeline: Timeline,
-        draws: Chance,
-        broker: Broker,
+        around: Surroundings,
         units: Mapping[int, Unit],
         committed: set[tuple[str, int, int]],
-        trace: Trace,
-        tally: Tally,
         parts: ReceiverParts,
     ) -> None:
         self.up = True
         self.database = MemoryDatabase()
         self.store = parts.store(self.database)
-        self._timeline = timeline
-        self._draws = draws
-        self._broker = broker
-        self._truth = FleetTruth(broker, timeline, units)
+        self._timeline = around.timeline
+        self._draws = around.draws
+        self._broker = around.broker
+        self._truth = FleetTruth(around.broker, around.timeline, units)
         self._untold: dict[str, list[Alarm]] = {}
         self._catches_up = False
         self._newest: datetime | None = None
         self._committed = committed
-        self._trace = trace
-        self._tally = tally
+        self._trace = around.trace
+        self._tally = around.tally
         self._parts = parts
         self._life = 0
         self._planned_ms: int | None = None
@@ -128,8 +122,8 @@ class Receiver:
         self._kill_down_ms = 0
         self._backup: bytes | None = None
         self._watch = self._new_watch()
-        broker.on_message = self._plan
-        timeline.after(LOOK_MS, self._look)
+        around.broker.on_message = self._plan
+        around.timeline.after(LOOK_MS, self._look)
 
     # Its life
 

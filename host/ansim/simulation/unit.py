@@ -6,13 +6,9 @@ from typing import Any
 from zlib import crc32
 
 from ansim.simulation import chance
-from ansim.simulation.broker import Broker
-from ansim.simulation.chance import Chance
 from ansim.simulation.flash import Fuse, MemoryNvs, MemoryShelf, PowerCut
 from ansim.simulation.link import Link
-from ansim.simulation.tally import Tally
-from ansim.simulation.timeline import Timeline
-from ansim.simulation.trace import Trace
+from ansim.simulation.surroundings import Surroundings
 from ansim.simulation.witness import EventId, Violation, Waiting, Witness, describe
 from ansim_fw.core import device, event, link_watch, message
 from ansim_fw.core.device import Device
@@ -58,45 +54,31 @@ class Unit:
     Attributes:
         state: OFF, STARTING, ON_DUTY or HUNG, until hung_until_ms; life: counts starts and ends.
         troubles: counts what disturbs a press: starts, power cuts, hangs; cuts: power cuts alone.
-        pressed, presses, released_ms: somebody's finger, as the world moves it.
     """
 
-    def __init__(
-        self,
-        number: int,
-        witness: Witness,
-        timeline: Timeline,
-        draws: Chance,
-        broker: Broker,
-        trace: Trace,
-        tally: Tally,
-        parts: UnitParts,
-    ) -> None:
+    def __init__(self, number: int, witness: Witness, around: Surroundings, parts: UnitParts) -> None:
         self.number = number
         self.witness = witness
         self.state = OFF
         self.life = 0
         self.troubles = 0
         self.cuts = 0
-        self.pressed = False
-        self.presses = 0
-        self.released_ms = -1_000
         self.hung_until_ms = 0
-        self.fuse = Fuse()
-        self.shelves = (
-            MemoryShelf("a", self.fuse, timeline, self._written),
-            MemoryShelf("b", self.fuse, timeline, self._written),
-        )
-        self.nvs = parts.nvs(_FIRST_BOOT, self.fuse)
-        self.link = Link(timeline, draws, number, broker, self)
-        if parts.reads_puback is not None:
-            self.link.on_puback = self._on_puback
         self.core: Device | None = None
         self.inputs = device.Inputs()
-        self._timeline = timeline
-        self._draws = draws
-        self._trace = trace
-        self._tally = tally
+        self.fuse = Fuse()
+        self.shelves = (
+            MemoryShelf("a", self.fuse, around.timeline, self._written),
+            MemoryShelf("b", self.fuse, around.timeline, self._written),
+        )
+        self.nvs = parts.nvs(_FIRST_BOOT, self.fuse)
+        self.link = Link(around.timeline, around.draws, number, around.broker, self)
+        if parts.reads_puback is not None:
+            self.link.on_puback = self._on_puback
+        self._timeline = around.timeline
+        self._draws = around.draws
+        self._trace = around.trace
+        self._tally = around.tally
         self._parts = parts
         self._journal: Journal | None = None
         self._wake_number = 0
@@ -106,16 +88,6 @@ class Unit:
         self._button_down = False
         self._in_cycle = False
         self._owes_watchdog = False
-        self._acts = (
-            self._store,
-            self._send,
-            self._forget,
-            self._show,
-            self._connect,
-            self._reconnect,
-            self._save,
-            self._tell,
-        )
 
     # Power
 
@@ -303,7 +275,7 @@ class Unit:
         while actions:
             action = actions.pop(0)
             self.fuse.point(_ACTIONS[action[0]])
-            self._acts[action[0]](action)
+            _ACTS[action[0]](self, action)
         self.fuse.point("end of cycle")
         journal.mend()
         self._look(core)
@@ -433,6 +405,19 @@ class Unit:
 
     def _note(self, what: str, *numbers: int) -> None:
         self._trace.note(self._timeline.now_ms, self.witness.name, what, *numbers)
+
+
+# By the numbers of the actions in core/device.py.
+_ACTS = (
+    Unit._store,
+    Unit._send,
+    Unit._forget,
+    Unit._show,
+    Unit._connect,
+    Unit._reconnect,
+    Unit._save,
+    Unit._tell,
+)
 
 
 def _id_in(name: str) -> EventId:

@@ -110,6 +110,11 @@ def test_a_broker_with_another_name_than_its_certificate(mended: UnitUnderTest) 
     says(mended, "tls_refused")
 
 
+def test_a_broker_that_is_found_on_the_local_link_and_has_no_certificate_for_that_name(mended: UnitUnderTest) -> None:
+    mended.write_identity(host="localhost.local")
+    says(mended, "tls_refused")
+
+
 def test_a_broker_in_plain_text(mended: UnitUnderTest, plain_server: int) -> None:
     mended.write_identity(port=plain_server)
     says(mended, "tls_refused")

@@ -46,6 +46,13 @@ def test_four_numbers_are_an_address_and_nothing_else_is():
         assert not dns.is_address(host)
 
 
+def test_names_of_the_local_link_are_asked_of_all_who_are_on_it():
+    assert dns.whom_to_ask("broker.example.org", "192.0.2.53") == ("192.0.2.53", 53)
+    assert dns.whom_to_ask("local", "192.0.2.53") == ("192.0.2.53", 53)
+    for name in ("broker.local", "Broker.LOCAL"):
+        assert dns.whom_to_ask(name, "192.0.2.53") == ("224.0.0.251", 5353)
+
+
 def test_the_address_in_an_answer_is_found():
     assert dns.addresses(ASKED, answer(a(192, 0, 2, 1))) == ["192.0.2.1"]
 

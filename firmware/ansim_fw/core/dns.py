@@ -5,12 +5,14 @@ Nothing here is trusted: who answers with a wrong address is found out by TLS, w
 
 from micropython import const
 
-PORT = const(53)
-
 # The longest answer over UDP (4.2.1).
 MAX_ANSWER = const(512)
 
 _MAX_ADDRESSES = const(4)
+
+_PORT = const(53)
+# Names of the local link are asked of all who are on it (RFC 6762, 5.1); who knows answers as a name server does (6.7).
+_LINK_LOCAL = ("224.0.0.251", 5353)
 
 _LONGEST_NAME = const(255)
 _LONGEST_LABEL = const(63)
@@ -28,6 +30,11 @@ def is_address(host: str) -> bool:
         if not part.isdigit() or len(part) > 3 or int(part) > 255:
             return False
     return True
+
+
+def whom_to_ask(name: str, name_server: str) -> "tuple[str, int]":
+    """Return the address and the port to which a query for name goes."""
+    return _LINK_LOCAL if name.lower().endswith(".local") else (name_server, _PORT)
 
 
 def query(number: int, name: str) -> bytes:

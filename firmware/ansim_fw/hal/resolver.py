@@ -23,6 +23,7 @@ class Resolver:
         self._poller = poller
         self._socket: "Any" = None
         self._asked = b""
+        self._server: "Any" = None
         self._left_ms = 0
 
     def ask(self, server: str, name: str) -> "list[str] | None":
@@ -36,12 +37,11 @@ class Resolver:
             return [name]
         self._asked = dns.query(int.from_bytes(os.urandom(2), "big"), name)
         self._left_ms = _TIMEOUT_MS
+        self._server = socket.getaddrinfo(*dns.whom_to_ask(name, server))[0][-1]
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
-        # Connected, it hears nobody but this server.
-        self._socket.connect(socket.getaddrinfo(server, dns.PORT)[0][-1])
         self._poller.register(self._socket, select.POLLIN)
-        self._socket.send(self._asked)
+        self._socket.sendto(self._asked, self._server)
         return None
 
     def step(self, elapsed_ms: int) -> "list[str] | None":
@@ -60,7 +60,7 @@ class Resolver:
         if self._left_ms <= 0:
             return []
         if (self._left_ms - 1) // _REPEAT_MS < before:
-            self._socket.send(self._asked)
+            self._socket.sendto(self._asked, self._server)
         return None
 
     def close(self) -> None:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 # What a station is told by DHCP, and where a captive network's web server is.
 NAME_SERVER = ("10.0.2.3", 53)
+# Whoever is on the network and knows a name of the local link (RFC 6762).
+LINK_LOCAL_NAMES = ("224.0.0.251", 5353)
+_LINK_LOCAL_SUFFIX = ".local"
 PORTAL = "10.0.2.4"
 
 _CHUNK_BYTES = 16384
@@ -53,7 +56,7 @@ class Forwarder:
         self._air = air
         self._ports: dict[tuple[str, int], int] = {}
         self._servers: list[asyncio.Server] = []
-        self._names: asyncio.DatagramTransport | None = None
+        self._names: dict[tuple[str, int], asyncio.DatagramTransport] = {}
         self._nowhere: list[socket.socket] = []
         self._links: dict[asyncio.Task[None], _Link] = {}
         self._loop = asyncio.new_event_loop()
@@ -101,8 +104,8 @@ class Forwarder:
     async def _close(self) -> None:
         for server in self._servers:
             server.close()
-        if self._names is not None:
-            self._names.close()
+        for names in self._names.values():
+            names.close()
         for end in self._nowhere:
             end.close()
         tasks = list(self._links)
@@ -124,23 +127,33 @@ class Forwarder:
                 return []
             case Service.WRONG_NAMES | Service.CAPTIVE:
                 return [PORTAL]
+        return await self._known_addresses(name)
+
+    async def _look_up_on_link(self, name: str) -> list[str] | None:
+        """Return the addresses of ``NAME.local``, which somebody with this machine's name for NAME tells."""
+        if not self._up.is_set() or not name.endswith(_LINK_LOCAL_SUFFIX):
+            return None
+        await self._delay()
+        return await self._known_addresses(name.removesuffix(_LINK_LOCAL_SUFFIX)) or None
+
+    async def _known_addresses(self, name: str) -> list[str]:
         with contextlib.suppress(OSError, UnicodeError):
             found = await self._loop.getaddrinfo(name, None, family=socket.AF_INET, type=socket.SOCK_STREAM)
             return list(dict.fromkeys(str(address[0]) for *_, address in found))
         return []
 
-    async def _name_server_port(self) -> int:
-        if self._names is None:
-            self._names, _ = await self._loop.create_datagram_endpoint(
-                lambda: NameServer(self._look_up), ("127.0.0.1", 0)
-            )
-        return int(self._names.get_extra_info("sockname")[1])
+    async def _name_server_port(self, asked: tuple[str, int]) -> int:
+        if asked not in self._names:
+            look_up = self._look_up if asked == NAME_SERVER else self._look_up_on_link
+            made = await self._loop.create_datagram_endpoint(lambda: NameServer(look_up), ("127.0.0.1", 0))
+            self._names[asked] = made[0]
+        return int(self._names[asked].get_extra_info("sockname")[1])
 
     # Routes
 
     async def _route(self, host: str, port: int) -> int:
-        if (host, port) == NAME_SERVER:
-            return await self._name_server_port()
+        if (host, port) in (NAME_SERVER, LINK_LOCAL_NAMES):
+            return await self._name_server_port((host, port))
         if not _is_address(host):
             host = await self._resolve(host)
         service = self._air.service

@@ -81,6 +81,8 @@ def command(
             min(jobs or os.cpu_count() or 1, fleet.worlds),
             lambda done: show(f"{100 * done // fleet.worlds} % of the worlds", done, fleet.worlds),
         )
+    if outcome.broken and not as_json:
+        say("", "", "an invariant does not hold; looking for the few stimuli that are enough ...", err=True)
     _show(fleet, outcome, as_json, _write_trace(fleet, outcome, trace))
     context.exit(EXIT_FAILED if outcome.broken else 0)
 

@@ -1,6 +1,7 @@
 """A fleet as many worlds, played on all cores; what they found is put together in their order."""
 
 import multiprocessing
+import signal
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -103,5 +104,10 @@ def _mapping(processes: int) -> "Iterator[Callable[..., Iterator[tuple[Tally, in
     if processes == 1:
         yield map
         return
-    with multiprocessing.get_context("spawn").Pool(processes) as pool:
+    with multiprocessing.get_context("spawn").Pool(processes, _leave_interrupts) as pool:
         yield pool.imap
+
+
+def _leave_interrupts() -> None:
+    """Ctrl-C is the parent's, which ends this process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,0 +1,81 @@
+"""Properties of the button: whatever the contact does and however the loop is held up."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansim_fw.core.button import DEBOUNCE_MS, HOLD, HOLD_MS, PRESS, RELEASE, STUCK, STUCK_MS, Button
+
+samples = st.tuples(st.integers(1, 200), st.booleans(), st.booleans())
+
+
+@given(st.lists(samples, max_size=300))
+def test_presses_and_releases_take_turns(played: list[tuple[int, bool, bool]]) -> None:
+    button = Button()
+    down = False
+    for elapsed_ms, level, edge in played:
+        told = button.step(elapsed_ms, level, edge)
+        if told == PRESS | RELEASE:
+            assert not down
+        elif told & PRESS:
+            assert not down
+            down = True
+        elif told & RELEASE:
+            assert down
+            down = False
+        assert button.down == down
+
+
+@given(st.lists(st.booleans(), max_size=200), st.integers(1, 10))
+def test_a_button_held_for_twice_the_debounce_time_is_always_noticed(chatter: list[bool], tick_ms: int) -> None:
+    button = Button()
+    told = [button.step(tick_ms, level, False) for level in chatter]
+    told += [button.step(tick_ms, True, False) for _ in range(2 * DEBOUNCE_MS // tick_ms + 2)]
+    assert button.down
+    assert any(one & PRESS for one in told)
+
+
+@given(st.lists(st.integers(1, 400), min_size=1, max_size=60), st.integers(1, 1000), st.integers(100, 2000))
+def test_a_press_of_100_ms_is_one_press_however_the_loop_is_held_up(gaps: list[int], begins: int, held: int) -> None:
+    button = Button()
+    now = presses = 0
+    for gap in [*gaps, *[10] * 500]:
+        before, now = now, now + gap
+        edge = before < begins <= now
+        presses += bool(button.step(gap, begins <= now < begins + held, edge) & PRESS)
+    assert presses == 1
+
+
+@given(st.lists(st.integers(1, 5), max_size=100))
+def test_a_contact_makes_at_most_one_press_in_twice_the_debounce_time(bounces: list[int]) -> None:
+    button = Button()
+    samples = [number % 2 == 0 for number, ticks in enumerate(bounces) for _ in range(ticks)]
+    presses = sum(bool(button.step(10, level, False) & PRESS) for level in samples)
+    assert presses <= len(samples) * 10 // (2 * DEBOUNCE_MS) + 1
+
+
+@given(st.lists(st.integers(1, 5000), min_size=1, max_size=200))
+def test_a_hold_and_a_stuck_button_are_told_once_a_press_each_in_its_time(gaps: list[int]) -> None:
+    button = Button()
+    button.step(10, True, True)
+    button.step(10, True, False)
+    assert button.down
+    held_ms = 0
+    told = []
+    for gap in gaps:
+        one = button.step(gap, True, False)
+        held_ms += gap
+        assert bool(one & HOLD) == (held_ms - gap < HOLD_MS <= held_ms)
+        assert bool(one & STUCK) == (held_ms - gap < STUCK_MS <= held_ms)
+        told.append(one)
+    assert sum(bool(one & HOLD) for one in told) == (held_ms >= HOLD_MS)
+
+
+@given(st.lists(samples, max_size=60))
+def test_nothing_is_told_before_the_time_that_it_names(played: list[tuple[int, bool, bool]]) -> None:
+    button = Button()
+    level = False
+    for elapsed_ms, level, edge in played:  # noqa: B007  the last level stays
+        button.step(elapsed_ms, level, edge)
+    idle_ms = button.idle_ms()
+    if level == button.down and idle_ms > 10:
+        assert button.step(min(idle_ms, 10**6) - 1, level, False) == 0

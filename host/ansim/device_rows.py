@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,6 +15,10 @@ from ansim_fw.core import message
 
 # From here on boot numbers are random (docs/protocol.md, generation 2,047): the higher one need not be the newer.
 FIRST_RANDOM_BOOT = message.MAX_ID + 1 - (1 << 19)
+
+# Events of a device come in the broker's order but for what a killed receiver had in hand. One that is older than the
+# last by more than this is from a clock that was put right.
+_LONGEST_WAIT = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -170,8 +174,7 @@ def _after(before: Mapping[str, Any] | None, mine: Sequence[Event], live: bool) 
     row = {**(before or _UNHEARD), "device": mine[0].device}
     ids = DeviceIds.load(row["ids"])
     for each in mine:
-        # A message that waited in the broker must not make a device look older than it is.
-        if row["last_seen_at"] is None or each.received_at >= row["last_seen_at"]:
+        if _is_newer(each, row["last_seen_at"], live):
             row.update(_health(each), site=each.site, last_seen_at=each.received_at)
         if each.boot < FIRST_RANDOM_BOOT and each.boot > (-1 if row["boot"] is None else row["boot"]):
             row["boot"] = each.boot
@@ -180,6 +183,13 @@ def _after(before: Mapping[str, Any] | None, mine: Sequence[Event], live: bool) 
     if live:
         row.update(signs=row["signs"] + 1, silent=False)
     return row
+
+
+def _is_newer(event: Event, last_seen_at: datetime | None, live: bool) -> bool:
+    """A message that waited must not make a device look older than it is; one of a clock that was wrong must not last."""
+    if last_seen_at is None or event.received_at >= last_seen_at:
+        return True
+    return live and last_seen_at - event.received_at > _LONGEST_WAIT
 
 
 def _news(before: Mapping[str, Any] | None, after: Mapping[str, Any], at: datetime) -> DeviceNews:

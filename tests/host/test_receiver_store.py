@@ -192,6 +192,13 @@ def test_an_event_that_waited_in_the_broker_makes_no_device_look_older(store: Ev
     assert [device.last_seen_at for device in store.devices()] == [NOW, NOW]
 
 
+def test_a_clock_that_was_a_year_ahead_and_was_put_right_hides_no_later_sign_of_life(store: EventStore) -> None:
+    store.store([event(1, "heartbeat", at=NOW + timedelta(days=365), data={"battery_mv": 3900})])
+    store.store([event(2, "heartbeat", data={"battery_mv": 3700})])
+    [device] = store.devices()
+    assert (device.last_seen_at, device.battery_mv) == (NOW, 3700)
+
+
 @pytest.mark.parametrize(
     "data",
     [

@@ -1,5 +1,6 @@
 """What the receiver notices and does by itself: silence, missing events, a database from a backup, handled alarms."""
 
+import asyncio
 import json
 import shutil
 import sqlite3
@@ -18,6 +19,8 @@ from ansim.broker import Broker
 from ansim.database import Database
 from ansim.event import parse
 from ansim.event_store import EventStore
+from ansim.event_stream import EventStream, Place
+from ansim.fleet_watch import FleetWatch
 from ansim.home import Home
 from ansim_fw.core.message import FIRST_HEARTBEAT_SEQ
 
@@ -111,6 +114,57 @@ def test_a_broker_that_was_away_makes_no_device_silent_before_it_had_time_to_com
 def _sent(device: MqttDevice, payload: bytes) -> bool:
     device.publish_only(payload)
     return device.command(timeout_s=0.5) is not None
+
+
+class SetClock(EventStream):
+    """The place of a receiver with nothing waiting, by a broker's clock that the test sets."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta(0)
+
+    async def place(self) -> Place:
+        return Place(0, 0, datetime.now(UTC) + self.ahead)
+
+
+async def _look(watch: FleetWatch, stream: SetClock, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        assert await watch.look(stream)
+        await asyncio.sleep(0.05)
+
+
+FLEET = [f"AN{number:06}" for number in range(8)]
+
+
+@pytest.mark.parametrize("ahead_h", [3, -3, 24 * 365])
+def test_a_broker_whose_clock_is_set_makes_no_device_silent(database: Database, ahead_h: int) -> None:
+    store, stream = EventStore(database), SetClock()
+    heard_before(database, 0.5, *FLEET)
+
+    async def run() -> None:
+        watch = FleetWatch(store, 60, 300)
+        await _look(watch, stream, 1)
+        stream.ahead = timedelta(hours=ahead_h)
+        await _look(watch, stream, 1)
+        said = parse("ansim.city.AN000001.evt", heartbeat(1), datetime.now(UTC) + stream.ahead)
+        store.store([said])
+        watch.took([said])
+        await _look(watch, stream, 1)
+
+    asyncio.run(run())
+    assert store.faults() == []
+
+
+def test_a_receiver_that_starts_with_a_wrong_clock_calls_not_the_whole_fleet_silent(database: Database) -> None:
+    store, stream = EventStore(database), SetClock()
+    heard_before(database, 0.5, *FLEET)
+    stream.ahead = timedelta(hours=3)
+    asyncio.run(_look(FleetWatch(store, 60, 300), stream, 1))
+    assert store.faults() == []
+    # Few enough to be believed.
+    heard_before(database, -3, *(f"AN{number:06}" for number in range(100, 200)))
+    asyncio.run(_look(FleetWatch(store, 60, 300), stream, 1))
+    assert silent(database) == FLEET
 
 
 @pytest.mark.usefixtures("broker")

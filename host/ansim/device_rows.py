@@ -186,7 +186,7 @@ def _after(before: Mapping[str, Any] | None, mine: Sequence[Event], live: bool) 
 
 
 def _is_newer(event: Event, last_seen_at: datetime | None, live: bool) -> bool:
-    """A message that waited must not make a device look older than it is; one of a clock that was wrong must not last."""
+    """Tell whether event is its device's latest; one that waited is not, unless a wrong clock dated the last one."""
     if last_seen_at is None or event.received_at >= last_seen_at:
         return True
     return live and last_seen_at - event.received_at > _LONGEST_WAIT

@@ -1,5 +1,6 @@
-from ansim_fw.core import alarm
-from ansim_fw.core.event import ALARM, Event
+from ansim_fw.core import alarm, indicator, link_watch
+from ansim_fw.core.event import ALARM, CANCEL, Event
+from bench_device import Bench
 
 
 def test_of_too_many_alarms_one_that_is_acknowledged_is_given_up_first():
@@ -13,3 +14,13 @@ def test_of_too_many_alarms_one_that_is_acknowledged_is_given_up_first():
     # The oldest still waits, and the wearer sees that.
     assert alarms.raised_ms() == 20000
     assert len(alarms.current) == alarm.MAX_ALARMS
+
+
+def test_a_cancelled_alarm_stays_cancelled_over_a_restart():
+    bench = Bench(link=link_watch.DOWN)
+    bench.device.restore(Event(2, 0, ALARM, "sos"))
+    bench.device.restore(Event(2, 1, CANCEL, "", (2, 0)))
+    bench.run(1000)
+    assert bench.patterns == [indicator.READY]
+    # Both are still on their way.
+    assert len(bench.device.outbox.entries) == 2

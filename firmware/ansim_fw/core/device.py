@@ -110,6 +110,9 @@ class Device:
         self.outbox.add(old, -1, True)
         if old.type == event.ALARM:
             self.alarms.restore(old)
+        elif old.of is not None:
+            # The alarm came before its cancel.
+            self.alarms.handle(old.of[0], old.of[1])
 
     def report(self, fault: str) -> None:
         """Raise a fault that was found while starting. Its actions come with the next step."""

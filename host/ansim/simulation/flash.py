@@ -107,8 +107,12 @@ class MemoryShelf:
     def intact(self, name: str) -> bool:
         return name in self.files and name not in self.spoiled
 
+    @property
+    def refuses(self) -> bool:
+        return self._timeline.now_ms < self.refuses_until_ms
+
     def _check(self) -> None:
-        if self._timeline.now_ms < self.refuses_until_ms:
+        if self.refuses:
             raise OSError(errno.EIO)
 
     def _put(self, name: str, data: bytes) -> None:

@@ -163,6 +163,7 @@ class Unit:
             core.report("journal")
         if reset == "watchdog":
             core.report("watchdog")
+        self._excuse_unreadable()
         self.witness.restored(
             boot, [entry.event for entry in core.outbox.entries if entry.age_ms < 0], self._timeline.now_ms
         )
@@ -171,6 +172,14 @@ class Unit:
         self._owes_watchdog = reset == "watchdog"
         self._tally.counts["starts"] += 1
         self._note("starts", boot, len(waiting))
+
+    def _excuse_unreadable(self) -> None:
+        """With a shelf that refuses to be read, what is spoiled on the other one can't be had now."""
+        readable = [shelf for shelf in self.shelves if not shelf.refuses]
+        if len(readable) < len(self.shelves):
+            for event_id, one in self.witness.waiting.items():
+                if not any(shelf.intact(name_of(one.event)) for shelf in readable):
+                    self.witness.rots(event_id)
 
     # What happens to it
 

@@ -188,7 +188,7 @@ class Witness:
             raise Violation("journal_in_budget", f"{self.name} has {files} records of {size} bytes on a shelf")
 
     def rots(self, event_id: EventId) -> None:
-        """No whole copy of it is left on flash."""
+        """No whole copy of it can be read from flash."""
         if event_id in self.waiting:
             self.waiting[event_id].excused = True
             self.promised.discard(event_id)

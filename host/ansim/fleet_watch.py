@@ -70,8 +70,10 @@ class FleetWatch:
         """Note that the batch at hand is committed, with these events."""
         self._in_hand_ms = None
         now_ms = _now_ms()
+        latest = {each.device: each for each in batch}
         for each in batch:
-            self._heard(each, now_ms)
+            if each is latest[each.device] or each.type == "heartbeat":
+                self._heard(each, now_ms)
 
     def took_again(self, event: Event) -> None:
         """Note an event of the archive that the database lacked, and so took its device for older than it is."""

@@ -27,7 +27,7 @@ from bench_receiver import start_receiver
 from fleet_rows import repeated_deliveries, stored_ids
 from mqtt_device import make_home
 from mqtt_fleet import Fleet, accepted_ms, allow_connections, kill, peak_memory_bytes, server_pid, until
-from returning_fleet import FIRST_MAC, Outage, Return, come_back, most_in_a_second
+from returning_fleet import FIRST_MAC, MOST_PER_SECOND, Outage, Return, come_back, most_in_a_second
 
 from ansim.broker import Broker
 from ansim.home import Home
@@ -36,7 +36,6 @@ from figure import Figure
 
 DEVICES = 5000
 SPREAD_S = config.default("spread_s")
-MOST_PER_SECOND = 250
 BATCHES = 20
 PATIENCE_S = 240
 EVERY_S = 0.01

@@ -10,6 +10,8 @@ from ansim_fw.core.retry import Jitter
 # Chips of one order have numbers in a row; the firmware seeds with the last four bytes (hal/power.py).
 FIRST_MAC = 0x6F280001
 SECOND_MS = 1000
+# What a broker of 5,000 devices must stand, with no alarm among them.
+MOST_PER_SECOND = 250
 # From the attempt to a connection that is up: Wi-Fi is there, a handshake takes so long.
 HANDSHAKE_MS = 1500
 # As long up before the outage as makes it a first one.

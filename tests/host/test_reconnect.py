@@ -8,7 +8,7 @@ import pytest
 from fleet_rows import stored_ids
 from mqtt_device import make_home
 from mqtt_fleet import Fleet, accepted_ms, kill, until
-from returning_fleet import FIRST_MAC, Outage, come_back, most_in_a_second
+from returning_fleet import FIRST_MAC, MOST_PER_SECOND, Outage, come_back, most_in_a_second
 
 from ansim.broker import Broker
 from ansim.home import Home
@@ -17,8 +17,6 @@ from ansim_fw.core import config
 
 CITY = 5000
 SPREAD_MS = config.default("spread_s") * 1000
-# What docs/protocol.md promises the broker of a fleet of this size.
-MOST_PER_SECOND = 250
 SMALL = 100
 PATIENCE_S = 60
 

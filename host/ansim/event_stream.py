@@ -13,7 +13,6 @@ from nats.aio.client import Client, RawCredentials
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
-from nats.errors import TimeoutError as NatsTimeoutError
 from nats.js.api import (
     AckPolicy,
     ConsumerConfig,
@@ -191,6 +190,8 @@ class EventStream:
         self._client = client
         self._inbox = client.new_inbox()
         self._subscription: Subscription | None = None
+        # A queue of our own: the library's next_msg makes a task for each message. Never longer than what we asked for.
+        self._delivered: asyncio.Queue[Msg] = asyncio.Queue()
         self._asked = 0
 
     async def prepare(self) -> None:
@@ -211,7 +212,7 @@ class EventStream:
         except (NatsError, TimeoutError) as error:
             raise BrokerUnreachable("the broker does not answer", "See nats.log in home's broker folder.") from error
         if self._subscription is None:
-            self._subscription = await self._client.subscribe(self._inbox)
+            self._subscription = await self._client.subscribe(self._inbox, cb=self._arrived)
         self._asked = 0
 
     async def next_batch(self) -> list[Msg]:
@@ -220,18 +221,17 @@ class EventStream:
         Raises:
             StreamLost: stream or consumer are gone; prepare again.
         """
-        assert self._subscription is not None
         batch: list[Msg] = []
         while not batch:
             if self._asked <= 0:
                 await self._ask()
             try:
-                self._take(await self._subscription.next_msg(timeout=_ASK_S + 1), batch)
-            except NatsTimeoutError:
+                self._take(await asyncio.wait_for(self._delivered.get(), _ASK_S + 1), batch)
+            except TimeoutError:
                 # The broker was away and forgot what we asked.
                 self._asked = 0
-        while self._subscription.pending_msgs and len(batch) < BATCH:
-            self._take(await self._subscription.next_msg(timeout=_ASK_S + 1), batch)
+        while not self._delivered.empty() and len(batch) < BATCH:
+            self._take(self._delivered.get_nowait(), batch)
         return batch
 
     async def place(self) -> Place | None:
@@ -256,14 +256,17 @@ class EventStream:
         rest = list(untaken)
         with contextlib.suppress(NatsError, OSError, StreamLost):
             if self._subscription is not None:
-                while self._subscription.pending_msgs:
-                    self._take(await self._subscription.next_msg(timeout=1), rest)
+                while not self._delivered.empty():
+                    self._take(self._delivered.get_nowait(), rest)
                 # Before giving back, or the broker would give it all to us again.
                 await self._subscription.unsubscribe()
             for each in rest:
                 await each.nak()
             # Closing the connection would drop what is not sent yet.
             await self._client.flush(timeout=_FLUSH_S)
+
+    async def _arrived(self, message: Msg) -> None:
+        self._delivered.put_nowait(message)
 
     def _take(self, message: Msg, batch: list[Msg]) -> None:
         headers = message.headers or {}

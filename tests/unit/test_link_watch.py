@@ -83,3 +83,11 @@ def test_while_it_connects_nothing_else_is_started():
 
 def test_a_device_alone_may_connect_at_once():
     assert attempts(watch(spread_ms=0), 1000)[0] == 0
+
+
+def test_an_outage_that_a_spread_fleet_waits_out_is_no_fault():
+    one = watch()
+    attempts(one, link_watch.GRACE_MS + 2 * SPREAD_MS - TICK_MS)
+    assert not one.fault("broker_unreachable")
+    attempts(one, TICK_MS)
+    assert one.fault("broker_unreachable")

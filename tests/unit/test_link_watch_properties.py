@@ -86,7 +86,7 @@ class LinkWatchMachine(RuleBasedStateMachine):
         return told
 
     def pass_time(self, elapsed_ms: int) -> None:
-        self.down_ms = 0 if self.link == UP else min(self.down_ms + elapsed_ms, link_watch.GRACE_MS)
+        self.down_ms = 0 if self.link == UP else self.down_ms + elapsed_ms
         self.urgent_ms = self.urgent_ms + elapsed_ms if self.link == DOWN and self.urgent else 0
         if self.urgent or self.link == UP:
             self.calm_all_along = False
@@ -102,7 +102,7 @@ class LinkWatchMachine(RuleBasedStateMachine):
 
     def check_fault(self) -> None:
         told = self.watch.fault(self.reason)
-        due = self.reason in REFUSALS or self.down_ms >= link_watch.GRACE_MS
+        due = self.reason in REFUSALS or self.down_ms >= link_watch.GRACE_MS + 2 * self.spread_ms
         assert told == (bool(self.reason) and self.reason not in self.told and due)
         if told:
             self.told.add(self.reason)

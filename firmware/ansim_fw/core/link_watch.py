@@ -13,7 +13,7 @@ FIRST_WAIT_MS = const(1000)
 URGENT_LIMIT_MS = const(15000)
 CALM_LIMIT_MS = const(60000)
 
-# Radio and broker come and go; a link that is back within this time was no fault.
+# Radio and broker come and go; a link that is back within this time, and a spread fleet's waits besides, was no fault.
 GRACE_MS = const(30000)
 
 # A connection on which alarms go out and nothing comes back is made anew: after so long, then twice as long, ...
@@ -66,7 +66,7 @@ class LinkWatch:
                 self._attempts = 0
             return False
         self._silent_ms = 0
-        self._down_ms = min(self._down_ms + elapsed_ms, GRACE_MS)
+        self._down_ms = min(self._down_ms + elapsed_ms, NEVER_MS)
         self._plan(urgent)
         if link == BUSY:
             return False
@@ -95,7 +95,7 @@ class LinkWatch:
         """Tell whether reason (why the link is down; empty: no reason) is to become a fault event now."""
         if not reason or reason in self._told:
             return False
-        if reason not in _REFUSALS and self._down_ms < GRACE_MS:
+        if reason not in _REFUSALS and self._down_ms < self._grace_ms():
             return False
         self._told.append(reason)
         return True
@@ -113,7 +113,7 @@ class LinkWatch:
             return min(quiet_ms, self._wait_ms) if self._attempts else quiet_ms
         grace_ms = NEVER_MS
         if reason and reason not in self._told:
-            grace_ms = GRACE_MS - self._down_ms
+            grace_ms = max(self._grace_ms() - self._down_ms, 0)
         return grace_ms if link == BUSY else min(grace_ms, self._wait_ms)
 
     def _plan(self, urgent: bool) -> None:
@@ -128,6 +128,9 @@ class LinkWatch:
             self._wait_ms = min(self._wait_ms, URGENT_LIMIT_MS)
         self._was_up = False
         self._was_urgent = urgent
+
+    def _grace_ms(self) -> int:
+        return GRACE_MS + 2 * self.spread_ms
 
     def _first_wait_ms(self) -> int:
         return self._jitter.below(self.spread_ms + 1)

@@ -51,3 +51,16 @@ def test_a_loop_that_was_held_up_still_tells_a_hold():
     button = Button()
     play(button, [1, 1, 1])
     assert button.step(STUCK_MS + 1, True, False) == HOLD | STUCK
+
+
+def test_a_button_that_was_let_go_while_the_loop_was_held_up_was_not_held():
+    button = Button()
+    play(button, [1, 1, 1])
+    assert [button.step(HOLD_MS, False, False), button.step(10, False, False)] == [0, RELEASE]
+
+
+def test_a_press_that_followed_another_while_the_loop_was_held_up_is_told_as_a_second_one():
+    button = Button()
+    play(button, [1, 1, 1])
+    assert button.step(HOLD_MS, True, True) == RELEASE
+    assert play(button, [1, 1]) == [PRESS]

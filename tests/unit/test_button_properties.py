@@ -45,6 +45,25 @@ def test_a_press_of_100_ms_is_one_press_however_the_loop_is_held_up(gaps: list[i
     assert presses == 1
 
 
+fingers = st.tuples(st.integers(50, 3000), st.integers(50, HOLD_MS - 2 * DEBOUNCE_MS))
+
+
+@given(st.lists(fingers, min_size=1, max_size=6), st.lists(st.integers(1, 6000), max_size=60))
+def test_presses_that_are_no_holds_are_never_told_as_one(pressed: list[tuple[int, int]], gaps: list[int]) -> None:
+    spans = []
+    now = 0
+    for up_ms, down_ms in pressed:
+        spans.append((now + up_ms, now + up_ms + down_ms))
+        now += up_ms + down_ms
+    button = Button()
+    now = 0
+    for gap in [*gaps, *[10] * 500]:
+        before, now = now, now + gap
+        down = any(begin <= now < end for begin, end in spans)
+        edge = any(before < begin <= now for begin, _ in spans)
+        assert not button.step(gap, down, edge) & HOLD
+
+
 @given(st.lists(st.integers(1, 5), max_size=100))
 def test_a_contact_makes_at_most_one_press_in_twice_the_debounce_time(bounces: list[int]) -> None:
     button = Button()

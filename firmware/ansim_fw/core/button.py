@@ -23,7 +23,8 @@ class Button:
     """Tells presses from bounce by integrating the level: DEBOUNCE_MS more down than up is a press, and back.
 
     What happened while nobody looked (the loop was held up, a flag of the pin's interrupt or a single sample is
-    all that is left) counts as a press; an edge between two samples close together is a glitch and does not.
+    all that is left) counts as a press, and never as a hold; an edge between two samples close together is a glitch
+    and counts as nothing.
     """
 
     def __init__(self) -> None:
@@ -45,10 +46,14 @@ class Button:
         unseen = elapsed_ms > DEBOUNCE_MS and (edge or self._level_ms > 0)
         self._integrate(elapsed_ms, level_down)
         if self.down:
+            if edge and elapsed_ms > DEBOUNCE_MS and self.held_ms > 0:
+                # It was let go and is down again: the next samples tell the second press.
+                self._level_ms = 0
             if self._level_ms == 0:
                 self.down = False
                 return RELEASE
-            return self._hold(elapsed_ms)
+            # A hold may cancel an alarm: of what nobody saw, only what was down from end to end counts.
+            return self._hold(elapsed_ms if level_down and not edge else min(elapsed_ms, _SAMPLE_MS))
         if self._level_ms == DEBOUNCE_MS or (unseen and level_down):
             self.down = True
             self.held_ms = 0

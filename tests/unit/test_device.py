@@ -89,6 +89,18 @@ def test_a_second_short_press_is_another_alarm():
     assert len({event.seq for event, _ in bench.sent if event.type == ALARM}) == 2
 
 
+def test_a_second_press_that_ends_while_the_loop_is_held_up_cancels_nothing():
+    bench = settled()
+    bench.press()
+    bench.inputs.button_down = True
+    bench.run(1000)
+    bench.inputs.button_down = False
+    bench.step(2500)
+    bench.run(50)
+    assert bench.kinds(CANCEL) == []
+    assert len({event.seq for event, _ in bench.sent if event.type == ALARM}) == 2
+
+
 def test_a_hold_whose_alarm_is_closed_meanwhile_is_an_alarm_of_its_own():
     bench = settled()
     bench.press()
@@ -125,24 +137,53 @@ def test_a_cancel_for_which_there_is_no_room_is_not_shown_as_one():
     assert indicator.CANCELLED not in bench.patterns
 
 
-def test_a_press_in_a_step_without_memory_is_one_alarm_once_there_is_some():
-    def no_memory(*_):
-        raise MemoryError
+def no_memory(*_):
+    raise MemoryError
 
+
+def finds_no_memory(bench, elapsed_ms=10):
+    """Step once; tell whether that failed for want of memory."""
+    try:
+        bench.step(elapsed_ms)
+    except MemoryError:
+        # As the loop does: what came in with the step is gone.
+        bench.inputs.commands.clear()
+        bench.inputs.button_edge = False
+        return True
+    return False
+
+
+def test_a_press_in_a_step_without_memory_is_one_alarm_once_there_is_some():
     bench = settled()
     add = bench.device.outbox.add
     bench.device.outbox.add = no_memory
     bench.inputs.button_down = True
-    failed = 0
-    for _ in range(5):
-        try:
-            bench.step()
-        except MemoryError:
-            failed += 1
-    assert failed == 4
+    assert [finds_no_memory(bench) for _ in range(5)] == [False, True, True, True, True]
     bench.device.outbox.add = add
     bench.run(500)
     assert len({event.seq for event, _ in bench.sent if event.type == ALARM}) == 1
+
+
+def test_a_press_that_found_no_memory_is_not_forgotten_over_another_event():
+    bench = settled()
+    add = bench.device.outbox.add
+    bench.device.outbox.add = no_memory
+    bench.inputs.button_down = True
+    assert [finds_no_memory(bench) for _ in range(2)] == [False, True]
+    bench.device.outbox.add = add
+    bench.device.report("storage")
+    bench.run(500)
+    assert bench.kinds(ALARM) == ["sos"]
+
+
+def test_what_comes_with_a_press_and_finds_no_memory_does_not_take_the_press_with_it():
+    bench = settled()
+    bench.device.outbox.acknowledge = no_memory
+    bench.inputs.button_edge = True
+    bench.inputs.commands.append(message.decode_command(message.ack(3, 0)))
+    assert finds_no_memory(bench, 1000)
+    bench.run(100)
+    assert bench.kinds(ALARM) == ["sos"]
 
 
 def test_many_alarms_that_nobody_acknowledges_all_go_out_again_and_again():

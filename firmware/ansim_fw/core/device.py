@@ -138,12 +138,13 @@ class Device:
         allocates nothing.
         """
         self._pass_time(elapsed_ms)
+        # First: whatever comes with a press and fails, for want of memory, does not take the press with it.
+        self._watch_button(elapsed_ms, inputs)
         if inputs.stored:
             self._take_stored(inputs.stored)
         if inputs.commands:
             for command in inputs.commands:
                 self._obey(command)
-        self._watch_button(elapsed_ms, inputs)
         self._watch_battery(inputs.battery_mv)
         if self._provisioned:
             self._watch_link(elapsed_ms, inputs)
@@ -180,7 +181,8 @@ class Device:
         """Make an event and have it stored; None if there is no room for it."""
         made = Event(self.boot, self._seq, type, kind, of)
         fits, given_up = self.outbox.add(made, 0, False)
-        self._owed = False
+        if kind == "sos":
+            self._owed = False
         if not fits:
             self._announce("full", made)
             return None

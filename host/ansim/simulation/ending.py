@@ -35,7 +35,7 @@ def check(units: Iterable[Unit], receiver: Receiver) -> None:
 def _check_conditions(receiver: Receiver, rows: dict[str, _Rows]) -> None:
     """What the receiver itself noticed has ended, or is still so."""
     for fault in receiver.store.faults(open_only=True):
-        if fault.kind == "silent":
+        if fault.kind == "silent" and receiver.truth.is_heard_again(fault.device):
             raise Violation("silence_is_told", f"{fault.device} was heard and is still said to be silent")
         if fault.kind == "gap" and not _has_hole(rows.get(fault.device, {})):
             raise Violation("gap_is_told", f"events of {fault.device} are said to be missing, and none is")

@@ -107,7 +107,7 @@ class Receiver:
         self._timeline = around.timeline
         self._draws = around.draws
         self._broker = around.broker
-        self._truth = FleetTruth(around.broker, around.timeline, units)
+        self.truth = FleetTruth(around.broker, around.timeline, units)
         self._untold: dict[str, list[Alarm]] = {}
         self._catches_up = False
         self._newest: datetime | None = None
@@ -149,7 +149,7 @@ class Receiver:
         self._plan(self._timeline.now_ms)
 
     def _new_watch(self) -> Watch:
-        return Watch(self.store, self._broker, self._timeline, self._truth, self._parts.supervisor)
+        return Watch(self.store, self._broker, self._timeline, self.truth, self._parts.supervisor)
 
     def _look(self) -> None:
         self._timeline.after(LOOK_MS, self._look)
@@ -185,7 +185,7 @@ class Receiver:
         """The broker's clock jumps, which dates all events."""
         before = self._broker.at(0)
         self._broker.set_clock(jump_ms)
-        self._truth.clock_set_ms = self._timeline.now_ms
+        self.truth.clock_set_ms = self._timeline.now_ms
         if self.up:
             self._watch.clock_jumps(0, (self._broker.at(0) - before) // timedelta(milliseconds=1))
 
@@ -287,7 +287,7 @@ class Receiver:
     def _note_stored(self, event: Event) -> None:
         self._committed.add(event.id)
         self._trace.note(self._timeline.now_ms, event.device, "commit", event.boot, event.seq)
-        made = self._truth.units[event.device].witness.made.get((event.boot, event.seq))
+        made = self.truth.units[event.device].witness.made.get((event.boot, event.seq))
         if event.type == "alarm" and made is not None:
             took_ms = self._timeline.now_ms - made[1]
             self._tally.slowest_alarm_ms = max(self._tally.slowest_alarm_ms, took_ms)

@@ -35,6 +35,7 @@ class FleetTruth:
         self.units = {device_name(number): unit for number, unit in units.items()}
         self.heard_ms: dict[str, int] = {}
         self.interval_ms: dict[str, int] = {}
+        self.noted_ms: dict[str, int] = {}
         self.hears_since_ms = 0
         self.clock_set_ms = 0
         self.started_ms = 0
@@ -59,6 +60,10 @@ class FleetTruth:
         trouble_ms = max(self.units[device].trouble_until_ms(), self._broker.trouble_until_ms)
         if self._timeline.now_ms - trouble_ms > REACH_MS:
             raise Violation("silence_is_told", f"{device} is said to be silent without a reason")
+
+    def is_heard_again(self, device: str) -> bool:
+        """Tell whether device was heard since it was noted as silent."""
+        return self.heard_ms[device] > self.noted_ms.get(device, 0)
 
     def overdue(self) -> list[str]:
         """Return the devices that must have been noted by now."""
@@ -152,6 +157,7 @@ class Watch:
             return
         for device in due:
             self._truth.check_noted(device)
+            self._truth.noted_ms[device] = self._timeline.now_ms
         signs = {state.device: state.signs for state in self._store.devices()}
         self._store.note_silent({device: signs[device] for device in due if device in signs})
         for device in due:

@@ -159,9 +159,9 @@ class Duty:
         if self.link.commands:
             inputs.commands.extend(self.link.commands)
             self.link.commands.clear()
-        # Last: whatever fails before, no press is taken and not given on.
-        inputs.button_down = self.button.is_down()
+        # Last: whatever fails before, no press is taken and not given on. A press between the two is still down.
         inputs.button_edge = self.button.take_edge()
+        inputs.button_down = self.button.is_down()
 
     def _read_slow_inputs(self) -> None:
         self.inputs.battery_mv = self._gauge.read_mv()
@@ -177,7 +177,12 @@ class Duty:
     # Act: one method an action, in the order of the numbers in core/device.py
 
     def _store(self, action: "tuple[Any, ...]") -> None:
-        self.inputs.stored.append((action[1], self._journal.store(action[1])))
+        durable = False
+        try:
+            durable = self._journal.store(action[1])
+        finally:
+            # Whatever went wrong, out of memory included: it goes out now, and a fault tells that it is not durable.
+            self.inputs.stored.append((action[1], durable))
 
     def _send(self, action: "tuple[Any, ...]") -> None:
         entry = action[1]

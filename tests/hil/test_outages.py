@@ -1,6 +1,6 @@
 """What is taken away from a device comes back; the alarm is still there."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -89,6 +89,35 @@ def test_a_reset_by_the_watchdog_is_reported(device: UnitUnderTest, enter_repl: 
     info = device.until(lambda info: info["link"] == "up", "restarted")
     assert info["reset"] == "watchdog"
     device.receives(lambda event: event.boot == info["boot"] and event.kind == "watchdog", "fault")
+
+
+WITHOUT_MEMORY_TO_STORE = """
+from ansim_fw import start
+from ansim_fw.board_data import BOARD
+from ansim_fw.hal import pins, watchdog
+
+def store(event):
+    raise MemoryError
+
+duty = start.duty(pins.ButtonPin(BOARD["button"]), watchdog.Watchdog())
+duty._journal.store = store
+duty.device.trigger()
+while duty.device.outbox.entries or not duty.device.up_s:
+    try:
+        duty.cycle()
+    except MemoryError:
+        pass
+"""
+
+
+def test_an_alarm_that_there_is_no_memory_to_store_arrives_and_a_fault_says_so(
+    device: UnitUnderTest, enter_repl: Callable[[UnitUnderTest], Callable[..., str]]
+) -> None:
+    repl = enter_repl(device)
+    last_boot = device.rows("sos")[-1].boot
+    repl("exec", WITHOUT_MEMORY_TO_STORE)
+    for kind in ("test", "journal"):
+        device.receives(lambda event, kind=kind: event.boot > last_boot and event.kind == kind, kind)
 
 
 @pytest.mark.parametrize("presses", [3])

@@ -40,12 +40,12 @@ def _restore(core: Device, journal: Journal) -> bool:
     """Give core the events that wait in the journal; tell whether the journal was damaged."""
     try:
         waiting, damaged = journal.load()
+        for event in waiting:
+            core.restore(event)
+        if not damaged:
+            # Before the next event is stored: two power cuts in a row must not look like damage.
+            journal.mend()
     except Exception:
         # Whatever is wrong with the old journal, the device must start and its button work.
         return True
-    for event in waiting:
-        core.restore(event)
-    if not damaged:
-        # Before the next event is stored: two power cuts in a row must not look like damage.
-        journal.mend()
     return damaged

@@ -141,6 +141,7 @@ HALF_BROKERS = {
     "says nothing over TLS": (True, [b""], "broker_unreachable"),
     "answers no subscription": (True, [CONNACK, b""], "broker_unreachable"),
     "refuses the subscription": (True, [CONNACK, b"\x90\x03\x00\x01\x80"], "broker_refused"),
+    "refuses, and subscribes all the same": (True, [b"\x20\x02\x00\x05\x90\x03\x00\x01\x00"], "broker_refused"),
     "is not available": (True, [b"\x20\x02\x00\x03"], "broker_refused"),
     "talks nonsense": (True, [b"\x20\xff\xff\xff\xff"], "broker_unreachable"),
 }

@@ -287,8 +287,7 @@ class Link:
 
     def _read(self) -> None:
         for _ in range(_READS_PER_STEP):
-            # A packet may have closed the link.
-            count = None if self._socket is None else self._socket.readinto(self._chunk)
+            count = self._socket.readinto(self._chunk)
             if count is None:
                 return
             if count == 0:
@@ -297,6 +296,9 @@ class Link:
             packet = self._reader.next()
             while packet is not None:
                 self._take(*packet)
+                if self.state == _OFF:
+                    # It closed the link: what came after it is of no connection.
+                    return
                 packet = self._reader.next()
 
     def _take(self, kind: int, flags: int, body: bytes) -> None:

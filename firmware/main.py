@@ -1,5 +1,7 @@
 """The composition root: the button first, then the watchdog, then everything else, then duty."""
 
+import sys
+
 import micropython
 
 from ansim_fw.board_data import BOARD
@@ -15,9 +17,12 @@ micropython.kbd_intr(-1)
 
 
 def main() -> None:
-    from ansim_fw import start
+    import ansim_fw.start
 
-    start.duty(button, guard).run()
+    duty = ansim_fw.start.duty(button, guard)
+    # The start is over: its memory is of use elsewhere.
+    del sys.modules["ansim_fw.start"], ansim_fw.start
+    duty.run()
 
 
 main()

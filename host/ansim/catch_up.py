@@ -1,20 +1,21 @@
 """What a receiver does whose database was put back from a backup: it takes again what was acknowledged since then."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
 
 from nats.aio.msg import Msg
 
 from ansim import batch
-from ansim.database import DatabaseUnavailable
+from ansim.archive_mark import ArchiveMark
+from ansim.database import DatabaseRefused, DatabaseUnavailable
 from ansim.event import Event, Rejected, parse
 from ansim.event_archive import EventArchive
 from ansim.event_store import EventStore
-from ansim.event_stream import BrokerUnreachable, Notice
+from ansim.event_stream import BrokerUnreachable, Notice, Place
 
-# Events are not committed in quite the order in which the broker had them: a killed receiver's come again later.
-MARGIN = timedelta(minutes=10)
+# The mark in the database is moved on each so many looks.
+_MOVE_EVERY = 30
 _NO_ARCHIVE = (
     "the broker keeps no archive for this receiver, so a database from a backup would stay incomplete: "
     "if receiver.creds is from an older version, remove it and run: ansim init"
@@ -22,7 +23,10 @@ _NO_ARCHIVE = (
 
 
 class CatchUp:
-    """Compares the database once, from its newest event on, with the broker's archive, and stores what is missing.
+    """Compares the database, from its mark on, with the broker's archive, and stores what is missing.
+
+    The mark is in the database: all that the archive holds up to it is stored. It moves on while events are received,
+    and so a database from a backup has an older one, and a receiver that is killed before it has compared leaves it.
 
     Args:
         on_event: called with each event that was missing, and True.
@@ -35,53 +39,67 @@ class CatchUp:
         self._archive = archive
         self._on_event = on_event
         self._notice = notice
-        self._newest: datetime | None = None
-        self._marked = False
-        self._kept = False
-        self._done = False
-
-    def mark(self) -> bool:
-        """Note what the database holds, before anything new is stored; True.
-
-        Raises:
-            DatabaseUnavailable: try again.
-        """
-        if not self._marked:
-            self._newest = self._store.newest()
-            self._marked = True
-        return True
+        self._kept = True
+        # Where the mark is, as far as we know.
+        self._mark: ArchiveMark | None = None
+        # The archive is compared up to here: what comes later is received. None: it is compared.
+        self._until: ArchiveMark | None = None
+        self._begun = False
+        # Where the archive ended at an earlier look.
+        self._end: ArchiveMark | None = None
+        self._looks = 0
 
     async def prepare(self) -> None:
-        """Make the archive if it is missing; what is in it the first time is what is compared."""
-        if self._done and not self._kept:
-            return
-        self._kept = await self._archive.prepare()
-        if not self._kept:
-            self._done = True
-            self._notice(_NO_ARCHIVE)
+        """Make the archive if it is missing; what is in it the first time is what is compared.
 
-    async def run(self, now: datetime) -> None:
-        """Do it, when it is not done; what the stream of events holds must be stored before.
+        Raises:
+            BrokerUnreachable: it does not answer.
+        """
+        kept = await self._archive.prepare()
+        if kept and not self._begun:
+            self._until = await self._archive.end()
+            self._begun = True
+        if self._kept and not kept:
+            self._notice(_NO_ARCHIVE)
+        self._kept = kept
+
+    async def look(self, place: Place) -> None:
+        """Do what is to be done.
 
         Args:
-            now: by the broker's clock.
+            place: how far the receivers are in the stream of events.
         """
-        if self._done:
+        if not self._kept or place.waiting:
             return
+        # When one of these does not answer, the next look begins anew.
+        with contextlib.suppress(BrokerUnreachable, DatabaseUnavailable, DatabaseRefused):
+            if self._until is not None:
+                await self._compare(self._until)
+            if place.in_hand == 0:
+                await self._move_on()
+
+    async def _compare(self, until: ArchiveMark) -> None:
+        self._mark = await asyncio.to_thread(self._store.archive_mark)
         found = 0
-        try:
-            async for messages in self._archive.since(self._start(now)):
-                found += await self._take(messages)
-        except (BrokerUnreachable, DatabaseUnavailable):
-            # The next call begins anew.
-            return
-        self._done = True
+        async for messages in self._archive.between(self._mark, until):
+            found += await self._take(messages)
+        self._until = None
         if found:
             self._notice(f"{found} events were not in the database; they came from the broker's archive")
 
-    def _start(self, now: datetime) -> datetime | None:
-        # A clock that was wrong may have dated events in the future.
-        return None if self._newest is None else min(self._newest, now) - MARGIN
+    async def _move_on(self) -> None:
+        """Move the mark to where the archive ended at an earlier look: what was to be stored by then is stored."""
+        look, self._looks = self._looks, self._looks + 1
+        if look % _MOVE_EVERY:
+            return
+        stored, self._end = self._end, await self._archive.end()
+        if stored is None or not stored.is_past(self._mark):
+            return
+        if await asyncio.to_thread(self._store.move_archive_mark, self._mark, stored):
+            self._mark = stored
+        else:
+            # Put back from a backup while we run.
+            self._until = stored
 
     async def _take(self, messages: Sequence[Msg]) -> int:
         events = [event for each in messages if (event := _event(each)) is not None]

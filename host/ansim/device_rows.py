@@ -142,12 +142,6 @@ def mark_silent(connection: sa.Connection, devices: Collection[str]) -> None:
     connection.execute(device_states.update().where(device_states.c.device.in_(devices)).values(silent=True))
 
 
-def newest(connection: sa.Connection) -> datetime | None:
-    """Return when the last event was received; None when there is none."""
-    found: datetime | None = connection.execute(sa.select(sa.func.max(device_states.c.last_seen_at))).scalar()
-    return found
-
-
 def with_holes(connection: sa.Connection) -> dict[str, tuple[int, DeviceIds]]:
     """Return the devices of which events are missing without a fault `gap`: their signs and their ids."""
     on_record = sa.exists().where(
@@ -174,8 +168,12 @@ def _after(before: Mapping[str, Any] | None, mine: Sequence[Event], live: bool) 
     row = {**(before or _UNHEARD), "device": mine[0].device}
     ids = DeviceIds.load(row["ids"])
     for each in mine:
+        health = _health(each)
         if _is_newer(each, row["last_seen_at"], live):
-            row.update(_health(each), site=each.site, last_seen_at=each.received_at)
+            row.update(health, site=each.site, last_seen_at=each.received_at)
+        elif live and "interval_min" in health:
+            # A clock may have dated what was heard last in the future; what a device promises now holds all the same.
+            row["interval_min"] = health["interval_min"]
         if each.boot < FIRST_RANDOM_BOOT and each.boot > (-1 if row["boot"] is None else row["boot"]):
             row["boot"] = each.boot
         ids.take(each.boot, each.seq)

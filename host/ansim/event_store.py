@@ -3,8 +3,9 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 
-from ansim import alarm_rows, device_rows, event_rows, fault_rows
+from ansim import alarm_rows, archive_mark, device_rows, event_rows, fault_rows
 from ansim.alarm_rows import Alarm
+from ansim.archive_mark import ArchiveMark
 from ansim.database import Database
 from ansim.device_rows import DeviceState
 from ansim.errors import BadInput
@@ -107,10 +108,25 @@ class EventStore:
         with self._database.reading() as connection:
             return device_rows.named(connection, devices)
 
-    def newest(self) -> datetime | None:
-        """Return when the last event was received; None when there is none."""
+    def archive_mark(self) -> ArchiveMark | None:
+        """Return up to where the broker's archive is in the database; None when nobody knows."""
         with self._database.reading() as connection:
-            return device_rows.newest(connection)
+            return archive_mark.find(connection)
+
+    def move_archive_mark(self, known: ArchiveMark | None, to: ArchiveMark) -> bool:
+        """Note that the archive is in the database up to ``to``.
+
+        Args:
+            known: what the mark was when we looked last.
+
+        Returns:
+            False, and nothing is noted, when the database was put back from a backup since.
+
+        Raises:
+            DatabaseRefused: another receiver noted the first mark just now.
+        """
+        with self._database.writing() as connection:
+            return archive_mark.move(connection, known, to)
 
     def with_holes(self) -> dict[str, tuple[int, DeviceIds]]:
         """Return the devices of which events are missing without a fault `gap`: their signs and their ids."""

@@ -107,8 +107,6 @@ class Receiver:
         """Take batches until stop(), or until the stream has to be prepared again."""
         try:
             await stream.prepare()
-            if await self._persist(catching_up.mark) is None:
-                return
             await catching_up.prepare()
             await self._watch.look(stream)
             self.ready.set()
@@ -122,8 +120,8 @@ class Receiver:
         await self.ready.wait()
         while not await self._pause(LOOK_S):
             place = await self._watch.look(stream)
-            if place is not None and place.waiting == 0:
-                await catching_up.run(place.at)
+            if place is not None:
+                await catching_up.look(place)
 
     def _on_missing(self, event: Event, new: bool) -> None:
         self._watch.took_again(event)

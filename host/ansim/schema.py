@@ -148,6 +148,15 @@ sa.Index(
     "faults_open", faults.c.device, faults.c.kind, unique=True, sqlite_where=OPEN_FAULT, postgresql_where=OPEN_FAULT
 )
 
+# One row: all that the broker's archive held up to this place is in the database. None: nobody knows.
+archive_marks = sa.Table(
+    "archive_marks",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("archive", sa.String(KEY_CHARS), nullable=False),
+    sa.Column("seq", sa.BigInteger, nullable=False),
+)
+
 quarantine = sa.Table(
     "quarantine",
     metadata,

@@ -392,7 +392,8 @@ def _make_old(url: str) -> None:
     with engine.begin() as connection:
         for index in ("events_untold", "events_restores", "device_states_holes"):
             connection.execute(sa.text(f"DROP INDEX {index}"))
-        connection.execute(sa.text("DROP TABLE faults"))
+        for table in ("faults", "archive_marks"):
+            connection.execute(sa.text(f"DROP TABLE {table}"))
         connection.execute(sa.text("ALTER TABLE events DROP COLUMN told_at"))
         for column in ("interval_min", "signs", "boot", "silent", "ids", "missing"):
             connection.execute(sa.text(f"ALTER TABLE device_states DROP COLUMN {column}"))

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from database_kit import KINDS, empty_database
 from rich.console import Console
 
+from ansim.archive_mark import ArchiveMark
 from ansim.database import Database
 from ansim.errors import BadInput
 from ansim.event import Event, Refused, Rejected, parse
@@ -270,7 +271,7 @@ def test_taking_events_reads_no_table_from_end_to_end(store: EventStore, databas
     store.faults(open_only=True, limit=8)
     store.with_holes()
     store.untold(10)
-    store.newest()
+    store.archive_mark()
     store.note_silent({"AN000001": store.devices_named(["AN000001"])[0].signs})
     store.store_again([event(500), event(0)])
     sa.event.remove(sa.Engine, "before_cursor_execute", note)
@@ -339,3 +340,19 @@ def shown(store: EventStore) -> str:
 )
 def test_ages_are_in_their_largest_unit(seconds: int, spoken: str) -> None:
     assert spoken_age(timedelta(seconds=seconds)) == spoken
+
+
+def test_the_mark_of_the_archive_only_moves_on_and_a_database_from_a_backup_is_known_by_it(store: EventStore) -> None:
+    assert store.archive_mark() is None
+    first, second, other = ArchiveMark("a", 5), ArchiveMark("a", 9), ArchiveMark("b", 1)
+    assert store.move_archive_mark(None, second)
+    # Another receiver is further.
+    assert store.move_archive_mark(None, first)
+    assert store.move_archive_mark(first, first)
+    assert store.archive_mark() == second
+    assert not store.move_archive_mark(ArchiveMark("a", 10), ArchiveMark("a", 12))
+    assert store.archive_mark() == second
+    # The broker lost its store, and has another archive.
+    assert store.move_archive_mark(second, other)
+    assert store.archive_mark() == other
+    assert store.move_archive_mark(second, ArchiveMark("b", 2))

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from mqtt_device import MqttDevice, make_home
 from receiver_kit import ack, connected, eventually, receiving, rows, start_command, waiting_in_stream, wire
 
-from ansim import credentials
+from ansim import catch_up, credentials
+from ansim import receiver as receiver_module
 from ansim.broker import Broker
 from ansim.database import Database
 from ansim.event import parse
@@ -291,6 +293,45 @@ def test_a_receiver_put_back_from_a_backup_has_every_event_once_again(home: Home
     assert len(after) == len(rows(home)) == 44
     assert [row["kind"] for row in rows(home, "faults")] == ["battery_low"]
     assert rows(home, "quarantine") == []
+
+
+def test_a_receiver_killed_before_it_has_compared_leaves_that_to_the_next_one(home: Home, broker: Broker) -> None:
+    path = home.path / "ansim.db"
+    with connected(home, broker) as device:
+        _receive(home, device, range(3))
+        shutil.copy(path, home.path / "backup.db")
+        _receive(home, device, range(3, 6))
+        for old in (path, *path.parent.glob("ansim.db-*")):
+            old.unlink()
+        shutil.copy(home.path / "backup.db", path)
+        # It stores something newer than what is missing, and ends before its first look at the archive.
+        _receive(home, device, [6])
+        database = Database.open(home.database_url)
+        with receiving(home, database):
+            assert eventually(lambda: sorted(row["seq"] for row in rows(home)) == list(range(7)))
+        database.close()
+
+
+def test_a_database_put_back_under_a_receiver_that_runs_is_noticed(
+    home: Home, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catch_up, "_MOVE_EVERY", 1)
+    monkeypatch.setattr(receiver_module, "LOOK_S", 0.1)
+    database = Database.open(home.database_url)
+    with connected(home, broker) as device, receiving(home, database) as receiver:
+        for seq in range(4):
+            device.publish_only(wire(seq))
+            assert device.command() == ack(seq)
+        assert eventually(lambda: [row["seq"] for row in rows(home, "archive_marks")] == [4])
+        with database.writing() as connection:
+            # What a restored server has: less events, and an older mark.
+            connection.execute(sa.text("DELETE FROM events WHERE seq > 0"))
+            connection.execute(sa.text("UPDATE archive_marks SET seq = 1"))
+        device.publish_only(wire(4))
+        assert device.command() == ack(4)
+        assert eventually(lambda: sorted(row["seq"] for row in rows(home)) == list(range(5)))
+        assert any("3 events were not in the database" in text for text in receiver.notices)
+    database.close()
 
 
 def _receive(home: Home, device: MqttDevice, seqs: Any) -> None:

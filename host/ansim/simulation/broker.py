@@ -4,8 +4,8 @@ from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import dropwhile
 
+from ansim.archive_mark import ArchiveMark
 from ansim.event_archive import KEPT_DAYS
 from ansim.event_stream import BATCH, WAITING_PER_DEVICE
 from ansim.simulation import chance
@@ -119,14 +119,16 @@ class Broker:
         if self.up and link is not None:
             link.send_down(payload)
 
-    def archived(self, since: datetime | None) -> list[Stored]:
-        """Return what came since then (None: all), as far back as the archive goes.
+    def archive_end(self) -> ArchiveMark:
+        """Return where the archive ends."""
+        return ArchiveMark("simulated", self._count)
 
-        As a JetStream consumer by start time: from the first message that is not older, in their order.
-        """
+    def archived(self, start: ArchiveMark | None, end: ArchiveMark) -> list[Stored]:
+        """Return what the archive holds behind start (None: all) up to end, as far back as it goes."""
         while self._archive and self._archive[0].came_ms < self._timeline.now_ms - _ARCHIVE_MS:
             self._archive.popleft()
-        return list(dropwhile(lambda each: since is not None and each.at < since, self._archive))
+        first = 0 if start is None else start.seq
+        return [each for each in self._archive if first < each.number <= end.seq]
 
     # Its clock
 

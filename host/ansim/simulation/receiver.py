@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,7 +11,7 @@ from sqlalchemy.pool import StaticPool
 
 from ansim import schema
 from ansim.alarm_rows import Alarm
-from ansim.catch_up import MARGIN
+from ansim.archive_mark import ArchiveMark
 from ansim.database import Database, DatabaseRefused
 from ansim.event import Event, parse
 from ansim.event_rows import Outcome
@@ -109,8 +109,10 @@ class Receiver:
         self._broker = around.broker
         self.truth = FleetTruth(around.broker, around.timeline, units)
         self._untold: dict[str, list[Alarm]] = {}
-        self._catches_up = False
-        self._newest: datetime | None = None
+        # As CatchUp in catch_up.py, of which this is a copy in virtual time.
+        self._mark: ArchiveMark | None = None
+        self._until: ArchiveMark | None = None
+        self._end: ArchiveMark | None = None
         self._committed = committed
         self._trace = around.trace
         self._tally = around.tally
@@ -144,8 +146,8 @@ class Receiver:
         self._note("receiver up")
         self._watch = self._new_watch()
         self._load_untold()
-        self._catches_up = self._parts.has_archive
-        self._newest = self.store.newest()
+        self._until = self._broker.archive_end() if self._parts.has_archive else None
+        self._end = None
         self._plan(self._timeline.now_ms)
 
     def _new_watch(self) -> Watch:
@@ -155,6 +157,7 @@ class Receiver:
         self._timeline.after(LOOK_MS, self._look)
         if self.up:
             self._watch.look()
+            self._move_mark()
 
     def kill(self, where: int, down_ms: int) -> None:
         """Be killed with the next batch: BEFORE_COMMIT, AFTER_COMMIT, or BETWEEN_ACKNOWLEDGEMENTS to device, broker."""
@@ -233,8 +236,8 @@ class Receiver:
         if not self._broker.up:
             self._plan(self._timeline.now_ms + _TRY_AGAIN_MS)
             return
-        if self._catches_up and (ready_ms is None or ready_ms > self._timeline.now_ms):
-            self._catch_up()
+        if self._until is not None and (ready_ms is None or ready_ms > self._timeline.now_ms):
+            self._catch_up(self._until)
         if ready_ms is not None:
             self._plan(ready_ms)
 
@@ -295,13 +298,28 @@ class Receiver:
     def _parse(self, stored: Stored) -> Event:
         return parse(f"ansim.{SITE}.{device_name(stored.device)}.evt", stored.payload, stored.at)
 
-    def _catch_up(self) -> None:
-        """As CatchUp.run: the stream is empty, and so the archive has nothing newer than the database."""
-        self._catches_up = False
-        since = None if self._newest is None else min(self._newest, self._broker.at(self._timeline.now_ms)) - MARGIN
-        for event in self.store.store_again([self._parse(each) for each in self._broker.archived(since)]):
+    def _catch_up(self, until: ArchiveMark) -> None:
+        """As CatchUp._compare: the stream is empty."""
+        self._mark = self.store.archive_mark()
+        self._until = None
+        archived = [self._parse(each) for each in self._broker.archived(self._mark, until)]
+        for event in self.store.store_again(archived):
             self._note_stored(event)
             self._watch.took_again(event)
+
+    def _move_mark(self) -> None:
+        """As CatchUp._move_on."""
+        if not self._parts.has_archive or self._until is not None:
+            return
+        if not self._broker.up or self._broker.next_ready_ms() is not None:
+            return
+        stored, self._end = self._end, self._broker.archive_end()
+        if stored is None or not stored.is_past(self._mark):
+            return
+        if self.store.move_archive_mark(self._mark, stored):
+            self._mark = stored
+        else:
+            self._until = stored
 
     # Dying
 

@@ -411,3 +411,17 @@ def test_a_step_without_news_allocates_nothing():
     for _ in range(500):
         machine.step(10, inputs)
     heap_unlock()
+
+
+def test_a_button_that_chatters_for_days_is_a_fault_and_raises_two_alarms_a_minute():
+    bench = settled()
+    bench.device._allowance._left = 2
+    for _ in range(50):
+        bench.press(30)
+    assert bench.told.count("raised") == 2
+    assert [event.kind for event in bench.stored if event.type == FAULT] == ["button_chatter"]
+    bench.run(30000)
+    bench.press()
+    assert bench.told.count("raised") == 3
+    bench.run(3600000, 1000)
+    assert [event.kind for event in bench.stored if event.type == RESTORE] == ["button_chatter"]

@@ -2,7 +2,7 @@
 
 from micropython import const
 
-from ansim_fw.core import alarm, battery, button, event, indicator, link_watch, outbox
+from ansim_fw.core import alarm, allowance, battery, button, event, indicator, link_watch, outbox
 from ansim_fw.core.event import Event
 from ansim_fw.core.heartbeat import Heartbeat
 from ansim_fw.core.message import FIRST_HEARTBEAT_SEQ
@@ -92,6 +92,7 @@ class Device:
         self._reset = reset
         self._provisioned = provisioned
         self._button = button.Button()
+        self._allowance = allowance.Allowance()
         self._battery = battery.Battery(low_mv)
         self._watch = link_watch.LinkWatch(jitter, settings["spread_s"] * 1000)
         self._actions: list[tuple[Any, ...]] = []
@@ -157,7 +158,7 @@ class Device:
             return 0
         if self._owed:
             return _AGAIN_MS
-        idle_ms = min(self._button.idle_ms(), self.alarms.idle_ms(FAILING_MS))
+        idle_ms = min(self._button.idle_ms(), self._allowance.idle_ms(), self.alarms.idle_ms(FAILING_MS))
         if self._held_since_start and not self.safe and self._button.down:
             idle_ms = min(idle_ms, max(SAFE_HOLD_MS - self._button.held_ms, 0))
         if self._note_ms > 0:
@@ -174,6 +175,8 @@ class Device:
         self._note_ms = max(self._note_ms - elapsed_ms, 0)
         self.outbox.pass_time(elapsed_ms)
         self.alarms.pass_time(elapsed_ms)
+        if self._allowance.pass_time(elapsed_ms):
+            self._raise(event.RESTORE, "button_chatter")
 
     # Events
 
@@ -259,6 +262,11 @@ class Device:
             self._announce("safe", None)
 
     def _pressed(self) -> None:
+        chattered = self._allowance.spent
+        if not self._allowance.take():
+            if not chattered:
+                self._raise(event.FAULT, "button_chatter")
+            return
         # With an alarm that may still be cancelled on its way, the press is told from a hold first.
         self._undecided = self.alarms.may_cancel()
         self._owed = not self._undecided

@@ -14,6 +14,9 @@ from ansim.simulation.recipe import Found, Recipe, Setting
 from ansim.simulation.stimuli import KINDS, plan
 from ansim.simulation.witness import INVARIANTS
 
+# What the simulation found, and what replays it.
+TRACES = Path(__file__).with_name("traces")
+
 # Each mutant shows itself in one of these, and nothing is wrong in them without one: days full of troubles, and days on
 # which a device is well for long enough to be missed.
 FLEETS = [
@@ -104,6 +107,11 @@ def test_the_bug_that_a_trace_shows_can_be_mended(tmp_path: Path) -> None:
     text = (tmp_path / "trace.json").read_text().replace("drops_on_puback", "")
     (tmp_path / "trace.json").write_text(text)
     assert play(recipes.read(tmp_path / "trace.json")) is None
+
+
+@pytest.mark.parametrize("path", sorted(TRACES.glob("*.json")), ids=lambda path: path.stem)
+def test_what_was_mended_stays_mended(path: Path) -> None:
+    assert play(recipes.read(path)) is None
 
 
 def _with_world(violation: tuple[Fleet, Found]) -> tuple[Fleet, int, Found]:

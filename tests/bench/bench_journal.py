@@ -9,10 +9,11 @@ The years are those of the most worn block of the history. They are at the hard 
 Endurance is what flash datasheets promise (Winbond W25Q32JV, GigaDevice GD25Q32: at least 100,000 erases a sector);
 that a chip holds it has not been checked here.
 
-The most that is legal in the long run are two alarms a minute and their cancels (core/allowance.py; 20,000 besides after
-each start), and a fault and a restore for each loss of a link that flaps (30 s between losses, core/link_watch.py) and
-for each reading of a battery at its limit (every 30 s, loop.py): ten events a minute. How long the flash would stand a
-contact that chatters without the allowance, 25 presses a second (20 ms down, 20 ms up, core/button.py), is printed, too.
+The most that is legal in the long run are two alarms a minute and their cancels (core/allowance.py; 20,000 besides
+after each start), and a fault and a restore for each loss of a link that flaps (30 s between losses,
+core/link_watch.py) and for each reading of a battery at its limit (every 30 s, loop.py): ten events a minute. How long
+the flash would stand a contact that chatters without the allowance, 25 presses a second (20 ms down, 20 ms up,
+core/button.py), is printed, too.
 """
 
 import itertools

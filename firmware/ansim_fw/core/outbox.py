@@ -64,8 +64,10 @@ class Outbox:
         at = 0
         while at < len(self.entries) and self.entries[at].event.priority <= event.priority:
             at += 1
+        # Made before: once event is in, nothing can fail any more.
+        added = True, given_up
         self.entries.insert(at, Entry(event, age_ms, stored))
-        return True, given_up
+        return added
 
     def mark_stored(self, event: Event) -> None:
         """Note that event may go out: it is durable, or could not be made so and goes out all the same."""

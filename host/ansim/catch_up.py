@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from nats.aio.msg import Msg
 
 from ansim import batch
-from ansim.archive_mark import ArchiveMark
+from ansim.archive_mark import ArchiveMark, ArchiveProgress
 from ansim.database import DatabaseRefused, DatabaseUnavailable
 from ansim.event import Event, Rejected, parse
 from ansim.event_archive import EventArchive
@@ -40,13 +40,7 @@ class CatchUp:
         self._on_event = on_event
         self._notice = notice
         self._kept = True
-        # Where the mark is, as far as we know.
-        self._mark: ArchiveMark | None = None
-        # The archive is compared up to here: what comes later is received. None: it is compared.
-        self._until: ArchiveMark | None = None
-        self._begun = False
-        # Where the archive ended at an earlier look.
-        self._end: ArchiveMark | None = None
+        self._progress: ArchiveProgress | None = None
         self._looks = 0
 
     async def prepare(self) -> None:
@@ -56,9 +50,8 @@ class CatchUp:
             BrokerUnreachable: it does not answer.
         """
         kept = await self._archive.prepare()
-        if kept and not self._begun:
-            self._until = await self._archive.end()
-            self._begun = True
+        if kept and self._progress is None:
+            self._progress = ArchiveProgress(await self._archive.end())
         if self._kept and not kept:
             self._notice(_NO_ARCHIVE)
         self._kept = kept
@@ -69,37 +62,31 @@ class CatchUp:
         Args:
             place: how far the receivers are in the stream of events.
         """
-        if not self._kept or place.waiting:
+        if self._progress is None or not self._kept or place.waiting:
             return
         # When one of these does not answer, the next look begins anew.
         with contextlib.suppress(BrokerUnreachable, DatabaseUnavailable, DatabaseRefused):
-            if self._until is not None:
-                await self._compare(self._until)
+            if self._progress.until is not None:
+                await self._compare(self._progress, self._progress.until)
             if place.in_hand == 0:
-                await self._move_on()
+                await self._move_on(self._progress)
 
-    async def _compare(self, until: ArchiveMark) -> None:
-        self._mark = await asyncio.to_thread(self._store.archive_mark)
+    async def _compare(self, progress: ArchiveProgress, until: ArchiveMark) -> None:
+        mark = await asyncio.to_thread(self._store.archive_mark)
         found = 0
-        async for messages in self._archive.between(self._mark, until):
+        async for messages in self._archive.between(mark, until):
             found += await self._take(messages)
-        self._until = None
+        progress.compared(mark)
         if found:
             self._notice(f"{found} events were not in the database; they came from the broker's archive")
 
-    async def _move_on(self) -> None:
-        """Move the mark to where the archive ended at an earlier look: what was to be stored by then is stored."""
+    async def _move_on(self, progress: ArchiveProgress) -> None:
         look, self._looks = self._looks, self._looks + 1
         if look % _MOVE_EVERY:
             return
-        stored, self._end = self._end, await self._archive.end()
-        if stored is None or not stored.is_past(self._mark):
-            return
-        if await asyncio.to_thread(self._store.move_archive_mark, self._mark, stored):
-            self._mark = stored
-        else:
-            # Put back from a backup while we run.
-            self._until = stored
+        to = progress.ends(await self._archive.end())
+        if to is not None:
+            progress.moved(to, await asyncio.to_thread(self._store.move_archive_mark, progress.mark, to))
 
     async def _take(self, messages: Sequence[Msg]) -> int:
         events = [event for each in messages if (event := _event(each)) is not None]

@@ -11,7 +11,7 @@ from sqlalchemy.pool import StaticPool
 
 from ansim import schema
 from ansim.alarm_rows import Alarm
-from ansim.archive_mark import ArchiveMark
+from ansim.archive_mark import ArchiveMark, ArchiveProgress
 from ansim.database import Database, DatabaseRefused
 from ansim.event import Event, parse
 from ansim.event_rows import Outcome
@@ -109,10 +109,7 @@ class Receiver:
         self._broker = around.broker
         self.truth = FleetTruth(around.broker, around.timeline, units)
         self._untold: dict[str, list[Alarm]] = {}
-        # As CatchUp in catch_up.py, of which this is a copy in virtual time.
-        self._mark: ArchiveMark | None = None
-        self._until: ArchiveMark | None = None
-        self._end: ArchiveMark | None = None
+        self._progress = ArchiveProgress(None)
         self._committed = committed
         self._trace = around.trace
         self._tally = around.tally
@@ -146,8 +143,7 @@ class Receiver:
         self._note("receiver up")
         self._watch = self._new_watch()
         self._load_untold()
-        self._until = self._broker.archive_end() if self._parts.has_archive else None
-        self._end = None
+        self._progress = ArchiveProgress(self._broker.archive_end() if self._parts.has_archive else None)
         self._plan(self._timeline.now_ms)
 
     def _new_watch(self) -> Watch:
@@ -236,8 +232,9 @@ class Receiver:
         if not self._broker.up:
             self._plan(self._timeline.now_ms + _TRY_AGAIN_MS)
             return
-        if self._until is not None and (ready_ms is None or ready_ms > self._timeline.now_ms):
-            self._catch_up(self._until)
+        until = self._progress.until
+        if until is not None and (ready_ms is None or ready_ms > self._timeline.now_ms):
+            self._catch_up(until)
         if ready_ms is not None:
             self._plan(ready_ms)
 
@@ -300,26 +297,22 @@ class Receiver:
 
     def _catch_up(self, until: ArchiveMark) -> None:
         """As CatchUp._compare: the stream is empty."""
-        self._mark = self.store.archive_mark()
-        self._until = None
-        archived = [self._parse(each) for each in self._broker.archived(self._mark, until)]
+        mark = self.store.archive_mark()
+        archived = [self._parse(each) for each in self._broker.archived(mark, until)]
         for event in self.store.store_again(archived):
             self._note_stored(event)
             self._watch.took_again(event)
+        self._progress.compared(mark)
 
     def _move_mark(self) -> None:
         """As CatchUp._move_on."""
-        if not self._parts.has_archive or self._until is not None:
+        if not self._parts.has_archive or self._progress.until is not None:
             return
         if not self._broker.up or self._broker.next_ready_ms() is not None:
             return
-        stored, self._end = self._end, self._broker.archive_end()
-        if stored is None or not stored.is_past(self._mark):
-            return
-        if self.store.move_archive_mark(self._mark, stored):
-            self._mark = stored
-        else:
-            self._until = stored
+        to = self._progress.ends(self._broker.archive_end())
+        if to is not None:
+            self._progress.moved(to, self.store.move_archive_mark(self._progress.mark, to))
 
     # Dying
 

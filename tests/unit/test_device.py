@@ -176,22 +176,6 @@ def test_a_press_that_found_no_memory_is_not_forgotten_over_another_event():
     assert bench.kinds(ALARM) == ["sos"]
 
 
-def test_an_event_for_which_memory_ended_half_way_leaves_its_number_to_no_other():
-    def add_and_fail(*arguments):
-        add(*arguments)
-        raise MemoryError
-
-    bench = settled()
-    add = bench.device.outbox.add
-    bench.device.outbox.add = add_and_fail
-    bench.inputs.button_edge = True
-    assert finds_no_memory(bench, 1000)
-    bench.device.outbox.add = add
-    bench.device.report("storage")
-    bench.run(3000)
-    assert len({event for event, _ in bench.sent}) == len({event.seq for event, _ in bench.sent})
-
-
 def test_what_comes_with_a_press_and_finds_no_memory_does_not_take_the_press_with_it():
     bench = settled()
     bench.device.outbox.acknowledge = no_memory

@@ -183,15 +183,13 @@ class Device:
     def _raise(self, type: int, kind: str = "", of: "tuple[int, int] | None" = None) -> "Event | None":
         """Make an event and have it stored; None if there is no room for it."""
         made = Event(self.boot, self._seq, type, kind, of)
-        # Before anything can fail: a number never comes twice.
-        self._seq += 1
         fits, given_up = self.outbox.add(made, 0, False)
         if kind == "sos":
             self._owed = False
         if not fits:
-            self._seq -= 1
             self._announce("full", made)
             return None
+        self._seq += 1
         if given_up is not None:
             self._actions.append((FORGET, given_up))
         self._actions.append((STORE, made))

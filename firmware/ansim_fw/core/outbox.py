@@ -64,7 +64,7 @@ class Outbox:
         at = 0
         while at < len(self.entries) and self.entries[at].event.priority <= event.priority:
             at += 1
-        # Made before: once event is in, nothing can fail any more.
+        # Made before: once event is in, nothing may fail, for the next one would get its number, too.
         added = True, given_up
         self.entries.insert(at, Entry(event, age_ms, stored))
         return added

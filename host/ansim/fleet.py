@@ -120,9 +120,7 @@ def _check(fleet: Fleet) -> None:
     _checked_port("port", fleet.port)
     _checked_port("client_port", fleet.client_port)
     _check_setting("heartbeat_min", fleet.heartbeat_min, "It is the number of minutes between two signs of life.")
-    _check_setting(
-        "spread_s", fleet.spread_s, "It is the seconds over which devices come back after an outage."
-    )
+    _check_setting("spread_s", fleet.spread_s, "It is the seconds over which devices come back after an outage.")
     if fleet.role not in ROLES:
         raise BadInput(
             f"role {str(fleet.role)[:40]!r} is not known{_did_you_mean(str(fleet.role), ROLES)}",

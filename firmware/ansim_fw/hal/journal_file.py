@@ -47,7 +47,8 @@ class Shelf:
 
     def read(self, name: str) -> bytes:
         with open(self._path + "/" + name, "rb") as file:
-            return file.read(MAX_RECORD + 1)
+            data: bytes = file.read(MAX_RECORD + 1)
+        return data
 
     def write(self, name: str, data: bytes) -> None:
         try:

@@ -136,7 +136,11 @@ class Duty:
 
     def _stumble(self, error: Exception) -> None:
         gc.collect()
-        self.announce("error", {"error": type(error).__name__})
+        try:
+            self.announce("error", {"error": type(error).__name__})
+        except MemoryError:
+            # On duty all the same: the button is watched, and presses are kept until there is memory again.
+            pass
 
     def _go_off_duty(self) -> None:
         self._outputs.set(0)

@@ -91,16 +91,18 @@ def test_a_reset_by_the_watchdog_is_reported(device: UnitUnderTest, enter_repl: 
     device.receives(lambda event: event.boot == info["boot"] and event.kind == "watchdog", "fault")
 
 
-WITHOUT_MEMORY_TO_STORE = """
+ON_DUTY = """
 from ansim_fw import start
 from ansim_fw.board_data import BOARD
 from ansim_fw.hal import pins, watchdog
 
-def store(event):
+def no_memory(*_):
     raise MemoryError
 
 duty = start.duty(pins.ButtonPin(BOARD["button"]), watchdog.Watchdog())
-duty._journal.store = store
+"""
+WITHOUT_MEMORY_TO_STORE = """
+duty._journal.store = no_memory
 duty.device.trigger()
 while duty.device.outbox.entries or not duty.device.up_s:
     try:
@@ -115,9 +117,35 @@ def test_an_alarm_that_there_is_no_memory_to_store_arrives_and_a_fault_says_so(
 ) -> None:
     repl = enter_repl(device)
     last_boot = device.rows("sos")[-1].boot
-    repl("exec", WITHOUT_MEMORY_TO_STORE)
+    repl("exec", ON_DUTY + WITHOUT_MEMORY_TO_STORE)
     for kind in ("test", "journal"):
         device.receives(lambda event, kind=kind: event.boot > last_boot and event.kind == kind, kind)
+
+
+WITHOUT_MEMORY_TO_TELL = """
+def cycle():
+    duty._leave = cycles.pop(0)
+    raise MemoryError
+
+def announce(what, about=None):
+    if what == "error":
+        raise MemoryError
+
+cycles = [False, False, True]
+duty.cycle = cycle
+duty.announce = announce
+try:
+    duty.run()
+except MemoryError:
+    pass
+print("left", cycles)
+"""
+
+
+def test_an_error_that_there_is_no_memory_to_tell_does_not_end_the_duty(
+    device: UnitUnderTest, enter_repl: Callable[[UnitUnderTest], Callable[..., str]]
+) -> None:
+    assert "left []" in enter_repl(device)("exec", ON_DUTY + WITHOUT_MEMORY_TO_TELL)
 
 
 @pytest.mark.parametrize("presses", [3])

@@ -40,8 +40,11 @@ _ASK_S = 2
 _CONNECT_S = 5
 _PLACE_S = 2
 _FLUSH_S = 2
+_LEAVE_S = 5
 # https://docs.nats.io/reference/reference-protocols/nats_api_reference: statuses of a request for messages
 _NO_RESPONDERS, _CONFLICT = "503", "409"
+# OpenSSL's X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED, which Python's ssl does not name
+_NOT_VALID_NOW = (9, 10)
 
 # Unconsumed events are never dropped to make room: a full stream refuses new ones, and devices send those again until
 # they are acknowledged. Nothing is kept once it is in the database.
@@ -107,8 +110,28 @@ async def connect(home: Home, fleet: Fleet, notice: Notice) -> Client:
         return client
     connecting.cancel()
     await asyncio.gather(connecting, return_exceptions=True)
-    await client.close()
+    await leave(client)
     raise watch.failure.result() if watch.failure.done() else watch.unreachable()
+
+
+async def leave(client: Client, stream: "EventStream | None" = None, untaken: Iterable[Msg] = ()) -> None:
+    """Close the stream, if there is one, and the connection; within ten seconds, whatever state it is in.
+
+    Args:
+        untaken: see EventStream.close.
+    """
+    # On a connection whose TLS handshake failed nats-py may wait for ever.
+    if stream is not None:
+        await _give_up(asyncio.ensure_future(stream.close(untaken)))
+    await _give_up(asyncio.ensure_future(client.close()))
+
+
+async def _give_up(task: asyncio.Future[None]) -> None:
+    """Wait for task, but not longer than a moment; raises what it raises."""
+    done, _ = await asyncio.wait({task}, timeout=_LEAVE_S)
+    task.cancel()
+    if done:
+        task.result()
 
 
 async def ensure_stream(jetstream: JetStreamContext, config: StreamConfig) -> None:
@@ -128,6 +151,8 @@ class _Watch:
     def __init__(self, client: Client, where: str, notice: Notice) -> None:
         self._client = client
         self._notice = notice
+        self._away = False
+        self._told = ""
         self.where = where
         self.failure: asyncio.Future[ServiceError] = asyncio.get_running_loop().create_future()
 
@@ -137,23 +162,27 @@ class _Watch:
     async def lost(self) -> None:
         # It is called when we close the connection ourselves, too.
         if self._client.is_reconnecting:
+            self._away, self._told = True, ""
             self._notice(f"lost {self.where}; trying again")
 
     async def found(self) -> None:
+        self._away = False
         self._notice(f"reached {self.where} again")
 
     async def failed(self, error: Exception) -> None:
         why = self._why(error)
-        if why is not None and not self.failure.done():
+        if why is None:
+            return
+        if not self.failure.done():
             self.failure.set_result(why)
+        # Of each outage a reason once, and that it is away has been said. It may come back in order, so we try on.
+        if self._away and not isinstance(why, BrokerUnreachable) and why.message != self._told:
+            self._told = why.message
+            self._notice(f"{why.message}; trying again. {why.hint}")
 
     def _why(self, error: Exception) -> ServiceError | None:
         if isinstance(error, ssl.SSLCertVerificationError):
-            return ServiceError(
-                f"{self.where} is not this fleet's: its certificate is not signed by this home's CA, "
-                "or is for another host",
-                "Check the broker's address in fleet.toml, and that both use the same keys.",
-            )
+            return self._distrusted(error)
         if "authorization" in str(error).lower():
             return ServiceError(
                 f"{self.where} refuses the receiver's credentials",
@@ -163,6 +192,19 @@ class _Watch:
         if isinstance(error, OSError) and not isinstance(error, ssl.SSLError | ConnectionResetError | BrokenPipeError):
             return self.unreachable()
         return None
+
+    def _distrusted(self, error: ssl.SSLCertVerificationError) -> ServiceError:
+        if error.verify_code in _NOT_VALID_NOW:
+            return ServiceError(
+                f"the certificate of {self.where} is not valid now: {error.verify_message}",
+                "Check this machine's clock. To renew it, move broker.pem out of home's keys folder, run ansim init, "
+                "and start the broker again.",
+            )
+        return ServiceError(
+            f"{self.where} is not this fleet's: its certificate is not signed by this home's CA, "
+            "or is for another host",
+            "Check the broker's address in fleet.toml, and that both use the same keys.",
+        )
 
 
 @dataclass(frozen=True)

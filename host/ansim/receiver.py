@@ -17,7 +17,7 @@ from ansim.event import Event
 from ansim.event_archive import EventArchive
 from ansim.event_rows import Outcome
 from ansim.event_store import EventStore, OnFault
-from ansim.event_stream import BrokerUnreachable, EventStream, Notice, StreamLost, connect
+from ansim.event_stream import BrokerUnreachable, EventStream, Notice, StreamLost, connect, leave
 from ansim.fleet import Fleet
 from ansim.fleet_watch import LOOK_S, FleetWatch
 from ansim.home import Home
@@ -83,10 +83,9 @@ class Receiver:
         try:
             while not self._stop.is_set():
                 await self._receive_from(stream, client, catching_up)
-            await stream.close(self._untaken)
         finally:
             await _end(watching)
-            await client.close()
+            await leave(client, stream, self._untaken)
         if not watching.cancelled():
             watching.result()
 
@@ -226,4 +225,4 @@ async def tell_handled(home: Home, fleet: Fleet, site: str, device: str, boot: i
     except (NatsError, OSError) as error:
         raise BrokerUnreachable("the broker does not answer", "Try again.") from error
     finally:
-        await client.close()
+        await leave(client)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from receiver_kit import (
     wire,
 )
 
+from ansim import credentials, pki
 from ansim.broker import Broker
 from ansim.database import Database
 from ansim.errors import ServiceError
@@ -213,6 +215,29 @@ def test_two_receivers_share_the_events_and_each_is_stored_once(home: Home, brok
         assert sorted(command["seq"] for command in commands(device, 200)) == list(range(200))
         assert eventually(lambda: len(one.events) + len(two.events) == 200)
     assert sorted(row["seq"] for row in rows(home)) == list(range(200))
+
+
+def test_a_receiver_says_that_the_brokers_certificate_is_expired_and_goes_on_once_it_is_renewed(
+    home: Home, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate = home.keys / "broker.pem"
+    with Broker(home) as broker, receiving(home, database) as receiver:
+        broker.stop()
+        certificate.unlink()
+        with monkeypatch.context() as patched:
+            patched.setattr(pki, "NOT_AFTER", datetime(2020, 1, 1, tzinfo=UTC))
+            credentials.make(home, "localhost")
+        broker.start()
+        assert eventually(lambda: any("certificate has expired" in text for text in receiver.notices))
+        with receiving(home, database) as late:
+            assert eventually(lambda: late.error is not None)
+        assert "certificate has expired" in str(late.error)
+        broker.stop()
+        certificate.unlink()
+        credentials.make(home, "localhost")
+        broker.start()
+        assert eventually(lambda: any("reached the broker" in text for text in receiver.notices))
+        assert len([text for text in receiver.notices if "certificate" in text]) == 1
 
 
 def test_another_fleets_broker_ends_the_receiver_with_the_reason(

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -15,24 +15,45 @@ ALARM_ROWS = 12
 FAULT_ROWS = 8
 DEVICE_ROWS = 20
 
+# Wider than any row.
+_PIPE_COLUMNS = 400
+_WHOLE = ("state", "alarm", "fault", "device", "received (UTC)", "since (UTC)", "id")
+
 _STYLES = {RAISED: "bold white on red", CANCELLED: "black on yellow", HANDLED: "green"}
 
 
 def live_table(store: EventStore, now: datetime) -> RenderableType:
     """Return the tables as they stand at now; that of faults is there when there are open ones.
 
+    Open alarms come first, and a line says when there are more than are shown: none is pushed out unseen.
+
     Raises:
         DatabaseUnavailable: the database can't be read just now.
     """
-    shown: list[RenderableType] = [alarm_table(store.alarms(limit=ALARM_ROWS))]
-    if open_faults := store.faults(open_only=True, limit=FAULT_ROWS):
-        shown.append(fault_table(open_faults, now))
+    # One more of each than is shown, to know whether there are more.
+    waiting = store.alarms(open_only=True, limit=ALARM_ROWS + 1)
+    closed = [each for each in store.alarms(limit=ALARM_ROWS) if each.state != RAISED]
+    shown: list[RenderableType] = [alarm_table([*waiting, *closed][:ALARM_ROWS])]
+    if len(waiting) > ALARM_ROWS:
+        shown.append(Text("More alarms are open: ansim alarms --open", style=_STYLES[RAISED]))
+    if open_faults := store.faults(open_only=True, limit=FAULT_ROWS + 1):
+        shown.append(fault_table(open_faults[:FAULT_ROWS], now))
+    if len(open_faults) > FAULT_ROWS:
+        shown.append(Text("There are more faults: ansim faults", style="bold yellow"))
     return Group(*shown, _device_table(store.devices(limit=DEVICE_ROWS), now))
+
+
+def print_table(table: Table) -> None:
+    """Print table as wide as the terminal; in a pipe, where programs search it, with every line whole."""
+    terminal = Console()
+    if not terminal.is_terminal:
+        terminal = Console(width=_PIPE_COLUMNS)
+    terminal.print(table)
 
 
 def alarm_table(alarms: list[Alarm]) -> Table:
     """Return a table of alarms, in the given order."""
-    table = Table("state", "alarm", "device", "site", "received (UTC)", "id", "handled by", title="Alarms")
+    table = _table("Alarms", "state", "alarm", "device", "site", "received (UTC)", "id", "handled by")
     for each in alarms:
         table.add_row(
             Text(f" {each.state.upper()} ", style=_STYLES[each.state]),
@@ -48,7 +69,7 @@ def alarm_table(alarms: list[Alarm]) -> Table:
 
 def fault_table(faults: list[Fault], now: datetime) -> Table:
     """Return a table of faults as they stand at now, in the given order."""
-    table = Table("fault", "device", "site", "since (UTC)", "lasts", "noticed by", "detail", title="Faults")
+    table = _table("Faults", "fault", "device", "site", "since (UTC)", "lasts", "noticed by", "detail")
     for each in faults:
         lasts = spoken_age((each.until or now) - each.since)
         table.add_row(
@@ -64,7 +85,7 @@ def fault_table(faults: list[Fault], now: datetime) -> Table:
 
 
 def _device_table(devices: list[DeviceState], now: datetime) -> Table:
-    table = Table("device", "site", "last seen", "battery", "signal", "firmware", title="Devices")
+    table = _table("Devices", "device", "site", "last seen", "battery", "signal", "firmware")
     for each in devices:
         table.add_row(
             each.device,
@@ -74,6 +95,14 @@ def _device_table(devices: list[DeviceState], now: datetime) -> Table:
             "" if each.rssi_dbm is None else f"{each.rssi_dbm} dBm",
             Text(each.firmware or ""),
         )
+    return table
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for each in columns:
+        # What a person looks for stays whole on a narrow terminal.
+        table.add_column(each, no_wrap=each in _WHOLE, overflow="fold")
     return table
 
 

@@ -329,8 +329,30 @@ def test_the_table_shows_faults_while_there_are_some(store: EventStore) -> None:
     assert "Faults" not in shown(store)
 
 
-def shown(store: EventStore) -> str:
-    console = Console(width=120, record=True, file=io.StringIO())
+def test_an_open_alarm_is_shown_whatever_came_after_it(store: EventStore) -> None:
+    store.store([event(seq) for seq in range(41)])
+    for seq in range(1, 41):
+        store.handle("AN000001", 3, seq, "kim")
+    assert "RAISED" in shown(store)
+    assert "More alarms are open" not in shown(store)
+
+
+def test_when_not_all_open_alarms_and_faults_fit_the_table_says_where_they_are(store: EventStore) -> None:
+    store.store([event(seq) for seq in range(13)])
+    store.store([event(seq, "fault", kind=f"sensor_{seq}") for seq in range(13, 22)])
+    assert "More alarms are open: ansim alarms --open" in shown(store)
+    assert "There are more faults: ansim faults" in shown(store)
+
+
+def test_on_a_narrow_terminal_state_device_time_and_id_stay_whole(store: EventStore) -> None:
+    store.store([event(0, "fault", kind="broker_unreachable"), event(1)])
+    text = shown(store, columns=80)
+    for expected in ("broker_unreachable", "RAISED", "AN000001", f"{NOW:%Y-%m-%d %H:%M:%S}", "3 1"):
+        assert expected in text
+
+
+def shown(store: EventStore, columns: int = 120) -> str:
+    console = Console(width=columns, record=True, file=io.StringIO())
     console.print(live_table(store, NOW + timedelta(minutes=5)))
     return console.export_text()
 

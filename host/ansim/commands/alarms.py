@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from datetime import datetime
 
 import click
-from rich.console import Console
 
 from ansim.alarm_rows import Alarm
 from ansim.database import Database
@@ -18,7 +17,7 @@ from ansim.event_store import EventStore
 from ansim.fleet import Fleet
 from ansim.home import Home
 from ansim.receiver import tell_handled
-from ansim.receiver_table import alarm_table
+from ansim.receiver_table import alarm_table, print_table
 
 
 @click.group(invoke_without_command=True)
@@ -40,8 +39,10 @@ def command(context: click.Context, open_only: bool, as_json: bool) -> None:
     if as_json:
         for each in found:
             click.echo(json.dumps(_as_dict(each)))
+    elif found:
+        print_table(alarm_table(found))
     else:
-        Console().print(alarm_table(found) if found else "No open alarm." if open_only else "No alarm yet.")
+        click.echo("No open alarm." if open_only else "No alarm yet.")
 
 
 @command.command()

@@ -7,13 +7,12 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import click
-from rich.console import Console
 
 from ansim.commands.receive import fault_as_dict
 from ansim.database import Database
 from ansim.event_store import EventStore
 from ansim.home import Home
-from ansim.receiver_table import fault_table
+from ansim.receiver_table import fault_table, print_table
 
 
 @click.group(invoke_without_command=True)
@@ -41,7 +40,7 @@ def command(context: click.Context, all_faults: bool, as_json: bool) -> None:
         for each in found:
             click.echo(json.dumps(fault_as_dict(each)))
     elif found:
-        Console().print(fault_table(found, datetime.now(UTC)))
+        print_table(fault_table(found, datetime.now(UTC)))
     else:
         click.echo("No fault yet." if all_faults else "No fault now.")
 

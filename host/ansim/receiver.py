@@ -40,6 +40,7 @@ class Receiver:
         on_notice: called with what a person should know: broker or database lost and found, messages refused.
         on_fault: called, from any thread, with each fault that began or ended.
         reach_ms: how long a living device may take to be heard; None: as long as the fleet's settings make it.
+        look_s: how often broker and database are looked at for what no message tells.
     """
 
     def __init__(
@@ -51,12 +52,14 @@ class Receiver:
         on_notice: Notice = lambda _text: None,
         on_fault: OnFault = lambda _fault: None,
         reach_ms: int | None = None,
+        look_s: float = LOOK_S,
     ) -> None:
         self._home = home
         self._fleet = fleet
         self._store = EventStore(database, on_fault)
         reach_ms = supervision.reach_ms(fleet.spread_s) if reach_ms is None else reach_ms
         self._watch = FleetWatch(self._store, fleet.heartbeat_min, reach_ms)
+        self._look_s = look_s
         self._on_event = on_event
         self._notice = on_notice
         self._untaken: Sequence[Msg] = ()
@@ -97,7 +100,7 @@ class Receiver:
                 return await connect(self._home, self._fleet, self._notice)
             except BrokerUnreachable as error:
                 if not told:
-                    self._notice(f"{error.message}; trying again")
+                    self._notice(f"{error.message}; trying again. {error.hint}")
                 told = True
                 await self._pause()
         return None
@@ -117,7 +120,7 @@ class Receiver:
 
     async def _watch_fleet(self, stream: EventStream, catching_up: CatchUp) -> None:
         await self.ready.wait()
-        while not await self._pause(LOOK_S):
+        while not await self._pause(self._look_s):
             place = await self._watch.look(stream)
             if place is not None:
                 await catching_up.look(place)

@@ -22,6 +22,7 @@ from ansim.event import Event
 from ansim.event_stream import connect
 from ansim.fault_rows import Fault
 from ansim.fleet import Fleet
+from ansim.fleet_watch import LOOK_S
 from ansim.home import Home
 from ansim.receiver import Receiver
 
@@ -31,9 +32,10 @@ RUN = "from ansim.cli import main; main()"
 class Running:
     """A receiver in a thread of its own."""
 
-    def __init__(self, home: Home, database: Database, reach_ms: int | None = None) -> None:
+    def __init__(self, home: Home, database: Database, reach_ms: int | None, look_s: float) -> None:
         self.faults: list[Fault] = []
         self._reach_ms = reach_ms
+        self._look_s = look_s
         self.events: list[tuple[Event, bool]] = []
         self.notices: list[str] = []
         self._home, self._database = home, database
@@ -57,6 +59,7 @@ class Running:
             on_notice=self.notices.append,
             on_fault=self.faults.append,
             reach_ms=self._reach_ms,
+            look_s=self._look_s,
         )
         self._started.set_result((asyncio.get_running_loop(), receiver))
         running = asyncio.ensure_future(receiver.run())
@@ -78,8 +81,8 @@ class Running:
 
 
 @contextmanager
-def receiving(home: Home, database: Database, reach_ms: int | None = None) -> Iterator[Running]:
-    running = Running(home, database, reach_ms)
+def receiving(home: Home, database: Database, reach_ms: int | None = None, look_s: float = LOOK_S) -> Iterator[Running]:
+    running = Running(home, database, reach_ms, look_s)
     running.start()
     try:
         assert running.ready.wait(30)

@@ -297,12 +297,7 @@ def test_closing_an_alarm_tells_its_device(home: Home, broker: Broker, database:
         with receiving(home, database):
             device.publish_only(wire(5))
             assert device.command() == ack(5)
-        said = subprocess.run(
-            [sys.executable, "-c", RUN, "alarms", "handle", "AN000001", "3", "5", "--by", "mina", "--json"],
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
+        said = handle(5)
         assert said.returncode == 0, said.stderr
         assert json.loads(said.stdout)["handled_by"] == "mina"
         assert device.command() == {"v": 1, "cmd": "handled", "boot": 3, "seq": 5}
@@ -312,6 +307,48 @@ def test_closing_an_alarm_tells_its_device(home: Home, broker: Broker, database:
         [sys.executable, "-c", RUN, "alarms", "--open", "--json"], capture_output=True, text=True
     )
     assert still_open.stdout == ""
+
+
+def handle(seq: int) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-c", RUN, "alarms", "handle", "AN000001", "3", str(seq), "--by", "mina", "--json"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_an_alarm_is_closed_while_the_broker_is_away(home: Home, database: Database) -> None:
+    with Broker(home) as broker, receiving(home, database), connected(home, broker) as device:
+        device.publish_only(wire(5))
+        assert device.command() == ack(5)
+    said = handle(5)
+    assert said.returncode == 0, said.stderr
+    assert json.loads(said.stdout)["handled_by"] == "mina"
+    assert "hears of it right after its next event" in said.stderr
+
+
+@pytest.mark.usefixtures("home")
+def test_a_number_that_no_event_can_have_is_bad_input() -> None:
+    said = handle(2**30)
+    assert said.returncode == 2
+    assert "1073741823" in json.loads(said.stdout)["error"]
+
+
+def test_a_reader_that_goes_away_is_no_trouble_for_the_receiver(home: Home, broker: Broker) -> None:
+    process = start_command("receive")
+    assert process.stdout is not None and process.stderr is not None
+    assert process.stdout.readline().startswith("Receiving.")
+    process.stdout.close()
+    with connected(home, broker) as device:
+        for seq in range(3):
+            device.publish_only(wire(seq))
+            assert device.command() == ack(seq)
+        broker.stop()
+        assert "lost the broker" in process.stderr.readline()
+    process.terminate()
+    process.wait(timeout=30)
+    assert "Traceback" not in process.stderr.read()
 
 
 def test_a_broker_killed_at_random_under_load_loses_nothing(home: Home, database: Database) -> None:

@@ -13,11 +13,13 @@ import click
 
 from ansim.alarm_rows import Alarm
 from ansim.database import Database
+from ansim.errors import ServiceError
 from ansim.event_store import EventStore
 from ansim.fleet import Fleet
 from ansim.home import Home
 from ansim.receiver import tell_handled
 from ansim.receiver_table import alarm_table, print_table
+from ansim_fw.core.message import MAX_ID
 
 
 @click.group(invoke_without_command=True)
@@ -47,14 +49,15 @@ def command(context: click.Context, open_only: bool, as_json: bool) -> None:
 
 @command.command()
 @click.argument("device")
-@click.argument("boot", type=click.IntRange(min=0))
-@click.argument("seq", type=click.IntRange(min=0))
+@click.argument("boot", type=click.IntRange(0, MAX_ID))
+@click.argument("seq", type=click.IntRange(0, MAX_ID))
 @click.option("--by", default=getpass.getuser, help="Who closes it (the user of this machine).")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def handle(device: str, boot: int, seq: int, by: str, as_json: bool) -> None:
     """Close the alarm (BOOT, SEQ) of DEVICE, and tell the device.
 
-    An alarm that is closed already keeps who closed it; the device is told again.
+    An alarm that is closed already keeps who closed it; the device is told again. One that can't be told just now hears
+    of it right after its next event.
     """
     logging.getLogger("asyncio").setLevel(logging.ERROR)
     home = Home.default()
@@ -67,7 +70,11 @@ def handle(device: str, boot: int, seq: int, by: str, as_json: bool) -> None:
             f"{alarm.kind} of {alarm.device} ({boot}, {seq}) was closed by {alarm.handled_by} "
             f"at {alarm.handled_at:%Y-%m-%d %H:%M:%S} UTC"
         )
-    asyncio.run(tell_handled(home, Fleet.load(home), alarm.site, device, boot, seq))
+    try:
+        asyncio.run(tell_handled(home, Fleet.load(home), alarm.site, device, boot, seq))
+    except ServiceError as error:
+        # Closed it is, and the receiver tells the device.
+        click.echo(f"{error.message}; the device hears of it right after its next event", err=True)
 
 
 @contextmanager

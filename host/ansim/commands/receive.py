@@ -1,6 +1,7 @@
 """``ansim receive``: take events, keep them, acknowledge them, and show them."""
 
 import asyncio
+import contextlib
 import json
 import logging
 import queue
@@ -8,7 +9,6 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import click
@@ -102,7 +102,7 @@ class _Lines(_Display):
         self._put(json.dumps({"fault": fault_as_dict(fault)}) if self._as_json else _fault_line(fault))
 
     def notice(self, text: str) -> None:
-        self._put(text, is_notice=True)
+        self._put(_dated(text), is_notice=True)
 
     def _put(self, line: str, is_notice: bool = False) -> None:
         try:
@@ -114,10 +114,12 @@ class _Lines(_Display):
         """Write what is put, until None is."""
         while (each := self.waiting.get()) is not None:
             line, is_notice = each
-            print(line, file=sys.stderr if is_notice else sys.stdout, flush=True)
+            # A reader that went away, or a full disk, ends neither the receiver nor the other stream.
+            with contextlib.suppress(OSError):
+                print(line, file=sys.stderr if is_notice else sys.stdout, flush=True)
 
 
-@contextmanager
+@contextlib.contextmanager
 def _on_lines(as_json: bool) -> Iterator[_Display]:
     lines = _Lines(as_json)
     writer = threading.Thread(target=lines.write, daemon=True)
@@ -144,7 +146,7 @@ class _Board(_Display):
 
     def notice(self, text: str) -> None:
         try:
-            self._notices.put_nowait(text)
+            self._notices.put_nowait(_dated(text))
         except queue.Full:
             return
 
@@ -165,7 +167,7 @@ class _Board(_Display):
             return
 
 
-@contextmanager
+@contextlib.contextmanager
 def _on_terminal(console: Console, database: Database) -> Iterator[_Display]:
     board = _Board(console, EventStore(database))
     drawer = threading.Thread(target=board.draw, daemon=True)
@@ -175,6 +177,10 @@ def _on_terminal(console: Console, database: Database) -> Iterator[_Display]:
     finally:
         board.stopped.set()
         drawer.join(_LAST_LINES_S)
+
+
+def _dated(notice: str) -> str:
+    return f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}  {notice}"
 
 
 def _line(event: Event) -> str:

@@ -34,7 +34,7 @@ def add(connection: sa.Connection, batch: Sequence[Event]) -> tuple[list[Outcome
     """
     outcomes, fresh = _sort_out(connection, batch)
     if fresh:
-        connection.execute(events.insert(), [_row(each) for each in fresh])
+        connection.execute(events.insert(), [as_row(each) for each in fresh])
         _cancel_alarms(connection, fresh)
     return outcomes, fresh
 
@@ -46,7 +46,7 @@ def count_again(connection: sa.Connection, batch: Sequence[Event], outcomes: Seq
         connection.execute(events.update().where(is_event(event_id)).values(deliveries=events.c.deliveries + times))
 
 
-def _row(event: Event) -> dict[str, Any]:
+def as_row(event: Event) -> dict[str, Any]:
     return {
         "device": event.device,
         "boot": event.boot,

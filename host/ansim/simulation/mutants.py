@@ -9,7 +9,7 @@ from ansim.database import Database
 from ansim.errors import BadInput
 from ansim.event import Event as TakenEvent
 from ansim.event import Refused
-from ansim.event_rows import Outcome, _row
+from ansim.event_rows import Outcome, as_row
 from ansim.event_store import EventStore
 from ansim.schema import events
 from ansim.simulation.flash import MemoryNvs, MemoryShelf
@@ -241,7 +241,7 @@ class StoresAgain(EventStore):
 
     def store(self, batch: Sequence[TakenEvent], refused: Sequence[Refused] = ()) -> list[Outcome]:
         with self._database.writing() as connection:
-            connection.execute(events.insert(), [_row(each) for each in batch])
+            connection.execute(events.insert(), [as_row(each) for each in batch])
         del refused
         return [Outcome.STORED] * len(batch)
 

@@ -37,6 +37,13 @@ def test_a_violation_is_told_and_replays(capsys: pytest.CaptureFixture[str], tmp
     assert json.loads(capsys.readouterr().out)["violation"]["invariant"] == told["invariant"]
 
 
+def test_a_trace_that_can_not_be_written_is_told_before_the_run(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert run("--days", "36500", "--devices", "1000000", "--trace", str(tmp_path / "none" / "trace.json")) == 2
+    assert "none/trace.json" in capsys.readouterr().err
+
+
 def test_the_mutants_can_be_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--mutant", "list", "--json") == 0
     assert set(json.loads(capsys.readouterr().out)) == set(MUTANTS)

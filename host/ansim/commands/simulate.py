@@ -10,7 +10,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from ansim.errors import EXIT_FAILED
+from ansim.errors import EXIT_FAILED, BadInput
 from ansim.show import json_option, passed, progress, show_facts
 from ansim.simulation import recipe as recipes
 from ansim.simulation.fleet_run import Fleet, Outcome, play_fleet, shrunk, tell
@@ -74,6 +74,7 @@ def command(
     if replay is not None:
         context.exit(_replay(replay, as_json))
     parts_of(mutant)
+    _check_writable(trace)
     fleet = Fleet(seed, days, devices, intensity, mutant)
     with progress(as_json) as show:
         outcome = play_fleet(
@@ -85,6 +86,12 @@ def command(
         say("", "", "an invariant does not hold; looking for the few stimuli that are enough ...", err=True)
     _show(fleet, outcome, as_json, _write_trace(fleet, outcome, trace))
     context.exit(EXIT_FAILED if outcome.broken else 0)
+
+
+def _check_writable(trace: Path) -> None:
+    """Find out before a long run whether its trace can be written; changes nothing."""
+    if not os.access(trace if trace.exists() else trace.parent, os.W_OK):
+        raise BadInput(f"can't write {trace}", "Choose another file with --trace.")
 
 
 def _write_trace(fleet: Fleet, outcome: Outcome, path: Path) -> dict[str, Any] | None:

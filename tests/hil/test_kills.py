@@ -11,11 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
-from ansim import pki
+from ansim import credentials, pki
 from ansim.broker import Broker
 from ansim.client import Deadline
 from ansim.database import Database
@@ -122,6 +119,10 @@ class City:
         os.killpg(self.broker._process.pid, signal.SIGKILL)
         self.broker.stop()
 
+    def renew_certificate(self) -> None:
+        (self.home.keys / "broker.pem").unlink()
+        credentials.make(self.home, "localhost")
+
     def take(self, victim: str) -> None:
         if victim in ("broker", "both"):
             self.kill_broker()
@@ -160,36 +161,20 @@ def test_presses_before_during_and_after_a_kill_have_one_row_each(city: City, vi
         assert sorted(city.rows()) == sorted(city.pressed), f"killed when it was {moment}"
 
 
-def test_a_press_while_the_brokers_certificate_is_expired_arrives_once_it_is_renewed(city: City) -> None:
-    keys = city.home.keys
-    certificate = keys / "broker.pem"
-    authority_key, authority = (keys / "ca.key").read_bytes(), (keys / "ca.pem").read_bytes()
+def test_a_press_while_the_brokers_certificate_is_expired_arrives_once_it_is_renewed(
+    city: City, monkeypatch: pytest.MonkeyPatch
+) -> None:
     city.broker.stop()
-    certificate.write_bytes(expired(certificate.read_bytes(), authority_key))
+    with monkeypatch.context() as patched:
+        patched.setattr(pki, "NOT_AFTER", EXPIRED_AT)
+        city.renew_certificate()
     city.broker.start()
     city.press()
     city.let_go()
     city.device.announced("link", state="off", fault="tls_refused")
     assert city.pressed[-1] not in city.rows()
     city.broker.stop()
-    broker_key = (keys / "broker.key").read_bytes()
-    certificate.write_bytes(pki.server_certificate(broker_key, authority_key, authority, "localhost"))
+    city.renew_certificate()
     city.broker.start()
     city.device.until_connected()
     assert sorted(city.rows()) == sorted(city.pressed)
-
-
-def expired(certificate_pem: bytes, authority_key_pem: bytes) -> bytes:
-    """Return a certificate as its authority would have made it for a time that is over."""
-    known = x509.load_pem_x509_certificate(certificate_pem)
-    key = load_pem_private_key(authority_key_pem, password=None)
-    builder = (
-        x509.CertificateBuilder(extensions=list(known.extensions))
-        .subject_name(known.subject)
-        .issuer_name(known.issuer)
-        .public_key(known.public_key())
-        .serial_number(known.serial_number)
-        .not_valid_before(known.not_valid_before_utc)
-        .not_valid_after(EXPIRED_AT)
-    )
-    return builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)  # type: ignore[arg-type]  # it is the fleet's EC key

@@ -2,7 +2,6 @@
 
 from micropython import const
 
-DEFAULT_INTERVAL_MIN = const(60)
 _MS_PER_MIN = const(60000)
 
 

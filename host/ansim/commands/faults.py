@@ -20,7 +20,7 @@ from ansim.receiver_table import fault_table, print_table
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @click.pass_context
 def command(context: click.Context, all_faults: bool, as_json: bool) -> None:
-    """List the faults of devices, newest first; ansim faults close ends one.
+    """List the faults of devices; ansim faults close ends one.
 
     The receiver itself finds the faults silent (a device is not heard any more) and gap (events of it are missing); all
     others are told by the device.

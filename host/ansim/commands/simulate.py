@@ -58,7 +58,7 @@ def command(
     replay: Path | None,
     as_json: bool,
 ) -> None:
-    """Simulate a fleet in virtual time, with faults, and check that no alarm is lost.
+    """Let fleets live in virtual time; no alarm may be lost.
 
     Exits with 1 when an invariant is violated; docs/simulation.md tells what is checked.
 

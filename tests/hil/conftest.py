@@ -21,8 +21,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 @pytest.fixture(scope="module")
 def flashed(sandbox: Sandbox, request: pytest.FixtureRequest) -> Iterator[UnitUnderTest]:
     """A device of this module's own, flashed and provisioned once."""
-    name = request.module.__name__.removeprefix("test_").replace("_", "-")[:24]
-    board = sandbox.start_board(name)
+    board = sandbox.start_board(_board_name(request))
     unit = UnitUnderTest(sandbox, board)
     try:
         unit.flash()
@@ -31,6 +30,27 @@ def flashed(sandbox: Sandbox, request: pytest.FixtureRequest) -> Iterator[UnitUn
         unit.close()
         # A process that runs tests may come back to this module later, and then starts it anew.
         sandbox.stop_board(board)
+
+
+@pytest.fixture
+def several(sandbox: Sandbox, request: pytest.FixtureRequest) -> Iterator[Callable[[int], list[UnitUnderTest]]]:
+    """Make so many new devices, flashed and provisioned, to wait at once for what takes each of them long."""
+    made: list[UnitUnderTest] = []
+
+    def make(count: int) -> list[UnitUnderTest]:
+        for number in range(count):
+            made.append(UnitUnderTest(sandbox, sandbox.start_board(f"{_board_name(request)}-{number}")))
+            made[-1].flash()
+        return made
+
+    yield make
+    for unit in made:
+        unit.close()
+        sandbox.stop_board(unit.board)
+
+
+def _board_name(request: pytest.FixtureRequest) -> str:
+    return str(request.module.__name__).removeprefix("test_").replace("_", "-")[:24]
 
 
 @pytest.fixture

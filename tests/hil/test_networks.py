@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from test_outages import arrives_once, raise_alarm
 
-from ansim.sandbox import WIFI, Sandbox
+from ansim.sandbox import WIFI
 from ansim.virtual.forwarder import Service
 from unit_under_test import UnitUnderTest
 
@@ -33,21 +33,6 @@ def two_networks(home: UnitUnderTest) -> Iterator[UnitUnderTest]:
     yield home
     home.control.network(*HOME)
     home.write_identity()
-
-
-@pytest.fixture
-def street(sandbox: Sandbox) -> Iterator[list[UnitUnderTest]]:
-    """New devices, each in a home of its own with two networks, so that several wait for their networks at once."""
-    units = [UnitUnderTest(sandbox, sandbox.start_board(f"street-{number}")) for number in range(len(LEADING_NOWHERE))]
-    try:
-        for unit in units:
-            unit.flash()
-            unit.control.network(*OTHER)
-        yield units
-    finally:
-        for unit in units:
-            unit.close()
-            sandbox.stop_board(unit.board)
 
 
 @pytest.fixture
@@ -103,14 +88,18 @@ def test_the_address_that_worked_last_is_used_while_names_are_not_known_or_wrong
     arrives_once(home, alarm)
 
 
-def test_networks_that_lead_nowhere_are_left_for_the_next_one(street: list[UnitUnderTest]) -> None:
+def test_networks_that_lead_nowhere_are_left_for_the_next_one(
+    several: Callable[[int], list[UnitUnderTest]],
+) -> None:
+    devices = several(len(LEADING_NOWHERE))
     alarms = []
-    for device, service in zip(street, LEADING_NOWHERE, strict=True):
+    for device, service in zip(devices, LEADING_NOWHERE, strict=True):
         device.control.network(*HOME, service=service)
+        device.control.network(*OTHER)
         device.write_identity(wifi=(HOME, OTHER))
         device.connect()
         alarms.append(raise_alarm(device))
-    for device, alarm in zip(street, alarms, strict=True):
+    for device, alarm in zip(devices, alarms, strict=True):
         arrives_once(device, alarm)
         assert device.info()["loop_ms"] < LONGEST_STEP_MS
 

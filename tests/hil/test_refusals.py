@@ -134,17 +134,15 @@ def test_a_wrong_passphrase(mended: UnitUnderTest) -> None:
 
 
 # A broker's part of a connection, up to where it says no more: one answer to each thing that the device says.
-TCP_ONLY: list[bytes] = []
 CONNACK = b"\x20\x02\x00\x00"
 HALF_BROKERS = {
-    "says nothing over TCP": (False, TCP_ONLY, "broker_unreachable"),
-    "says nothing over TLS": (True, [b""], "broker_unreachable"),
-    "answers no subscription": (True, [CONNACK, b""], "broker_unreachable"),
-    "refuses the subscription": (True, [CONNACK, b"\x90\x03\x00\x01\x80"], "broker_refused"),
-    "refuses, and subscribes all the same": (True, [b"\x20\x02\x00\x05\x90\x03\x00\x01\x00"], "broker_refused"),
-    "is not available": (True, [b"\x20\x02\x00\x03"], "broker_refused"),
-    "talks nonsense": (True, [b"\x20\xff\xff\xff\xff"], "broker_unreachable"),
+    "refuses the subscription": ([CONNACK, b"\x90\x03\x00\x01\x80"], "broker_refused"),
+    "refuses, and subscribes all the same": ([b"\x20\x02\x00\x05\x90\x03\x00\x01\x00"], "broker_refused"),
+    "is not available": ([b"\x20\x02\x00\x03"], "broker_refused"),
+    "talks nonsense": ([b"\x20\xff\xff\xff\xff"], "broker_unreachable"),
 }
+# Over TCP alone, over TLS, and after the CONNACK: whether with TLS, and the answers.
+SILENT_BROKERS: list[tuple[bool, list[bytes]]] = [(False, []), (True, [b""]), (True, [CONNACK, b""])]
 
 
 class HalfBroker:
@@ -211,9 +209,19 @@ def half_broker(sandbox: Sandbox) -> Iterator[Callable[[bool, list[bytes]], int]
 
 @pytest.mark.parametrize("what", HALF_BROKERS)
 def test_a_broker_that(mended: UnitUnderTest, half_broker: Callable[[bool, list[bytes]], int], what: str) -> None:
-    secured, answers, fault = HALF_BROKERS[what]
-    mended.write_identity(port=half_broker(secured, answers))
+    answers, fault = HALF_BROKERS[what]
+    mended.write_identity(port=half_broker(True, answers))
     says(mended, fault, always_told=fault == "broker_refused")
+
+
+def test_brokers_that_fall_silent(
+    several: Callable[[int], list[UnitUnderTest]], half_broker: Callable[[bool, list[bytes]], int]
+) -> None:
+    devices = several(len(SILENT_BROKERS))
+    for device, (secured, answers) in zip(devices, SILENT_BROKERS, strict=True):
+        device.write_identity(port=half_broker(secured, answers))
+    for device in devices:
+        says(device, "broker_unreachable", always_told=False)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from database_kit import KINDS, empty_database
 from rich.console import Console
 
-from ansim.archive_mark import ArchiveMark
+from ansim.archive_mark import ArchiveMark, ArchiveProgress
 from ansim.database import Database
 from ansim.errors import BadInput
 from ansim.event import Event, Refused, Rejected, parse
@@ -378,3 +378,22 @@ def test_the_mark_of_the_archive_only_moves_on_and_a_database_from_a_backup_is_k
     assert store.move_archive_mark(second, other)
     assert store.archive_mark() == other
     assert store.move_archive_mark(second, ArchiveMark("b", 2))
+
+
+def test_the_mark_follows_the_archives_end_one_look_behind() -> None:
+    """An event that came between two looks may not be stored yet at the second."""
+    progress = ArchiveProgress(ArchiveMark("a", 5))
+    progress.compared(None)
+    assert progress.until is None
+    assert progress.ends(ArchiveMark("a", 7)) is None
+    assert progress.ends(ArchiveMark("a", 9)) == ArchiveMark("a", 7)
+    progress.moved(ArchiveMark("a", 7), known=True)
+    assert progress.ends(ArchiveMark("a", 9)) == ArchiveMark("a", 9)
+    progress.moved(ArchiveMark("a", 9), known=True)
+    assert progress.ends(ArchiveMark("a", 9)) is None
+
+
+def test_a_mark_that_was_put_back_has_the_archive_compared_again() -> None:
+    progress = ArchiveProgress(None)
+    progress.moved(ArchiveMark("a", 7), known=False)
+    assert progress.until == ArchiveMark("a", 7)

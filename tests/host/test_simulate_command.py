@@ -56,3 +56,14 @@ def test_a_mutant_that_is_none_and_a_trace_that_is_missing_are_bad_input(
     assert "typo" in capsys.readouterr().err
     assert run("--replay", str(tmp_path / "none.json")) == 2
     assert "none.json" in capsys.readouterr().err
+
+
+def test_a_mutant_that_a_short_run_does_not_show_is_not_called_a_pass(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--mutant", "drops_when_full", "--days", "1", "--devices", "1", "--jobs", "1") == 0
+    said = capsys.readouterr().out
+    assert "NOT FOUND" in said and "PASS" not in said
+
+
+def test_an_endless_file_is_no_trace(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--replay", "/dev/zero") == 2
+    assert "too large" in capsys.readouterr().err

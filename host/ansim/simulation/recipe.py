@@ -13,6 +13,7 @@ _VERSION = 1
 _MOST_DEVICES = 1_000
 LONGEST_MS = 36_500 * DAY_MS
 _MOST_STIMULI = 1_000_000
+_MOST_BYTES = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -72,13 +73,21 @@ def read(path: Path) -> Recipe:
         BadInput: no such file, or not one of ours; says what is wrong.
     """
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        return _recipe(found)
+        return _recipe(json.loads(_read(path)))
     except OSError as error:
         raise BadInput(f"can't read {path}: {error.strerror}", "Give a file that ansim simulate wrote.") from error
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+    except (ValueError, TypeError, LookupError, RecursionError) as error:
+        what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         hint = "Give a file that ansim simulate wrote."
-        raise BadInput(f"{path} is no trace of a simulation: {type(error).__name__}: {error}", hint) from error
+        raise BadInput(f"{path} is no trace of a simulation: {what}", hint) from error
+
+
+def _read(path: Path) -> bytes:
+    with path.open("rb") as file:
+        data = file.read(_MOST_BYTES + 1)
+    if len(data) > _MOST_BYTES:
+        raise ValueError("it is too large")
+    return data
 
 
 def _recipe(found: dict[str, Any]) -> Recipe:

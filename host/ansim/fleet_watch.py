@@ -77,8 +77,9 @@ class FleetWatch:
 
     def took_again(self, event: Event) -> None:
         """Note an event of the archive that the database lacked, and so took its device for older than it is."""
-        if self._supervisor.knows(event.device):
-            self._supervisor.heard(event.device, min(self._by_our_clock(event.received_at), _now_ms()))
+        interval_min = plausible_interval_min(event)
+        interval_ms = None if interval_min is None else interval_min * _MS_PER_MIN
+        self._supervisor.heard_of(event.device, min(self._by_our_clock(event.received_at), _now_ms()), interval_ms)
 
     async def look(self, stream: EventStream) -> Place | None:
         """Look once; return how far the receivers are, None when broker or database did not answer."""

@@ -94,6 +94,17 @@ class Supervisor:
             self._due.discard(device)
             self._enqueue(device, watched)
 
+    def heard_of(self, device: str, at_ms: int, interval_ms: int | None) -> None:
+        """Note a sign of life that is only told of now: what it promises counts if nothing newer is known.
+
+        Args:
+            device: one that is not known is passed over.
+            at_ms, interval_ms: as for ``heard``.
+        """
+        watched = self._devices.get(device)
+        if watched is not None:
+            self.heard(device, at_ms, interval_ms if at_ms >= watched.heard_ms else None)
+
     def noted(self, device: str) -> None:
         """Note that this device's silence is on record: it is not due again until it was heard."""
         self._devices[device].noted = True

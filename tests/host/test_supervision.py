@@ -300,3 +300,14 @@ def test_a_device_that_went_away_with_an_event_has_time_to_bring_it() -> None:
     assert watch.overdue(72 * HOUR, {DEVICE: (2, late)}) == []
     assert watch.overdue(72 * HOUR + REACH - 1, {DEVICE: (3, late)}) == []
     assert watch.overdue(72 * HOUR + REACH, {DEVICE: (3, late)}) == [DEVICE]
+
+
+def test_a_promise_that_is_told_of_late_counts_if_nothing_newer_is_known() -> None:
+    supervisor = Supervisor(reach_ms=10)
+    supervisor.heard("A", 0, 100)
+    supervisor.heard_of("A", 50, 1000)
+    supervisor.heard_of("A", 40, 1)
+    supervisor.heard_of("unknown", 40, 1)
+    supervisor.hear(0)
+    assert supervisor.due(1060) == []
+    assert supervisor.due(1061) == ["A"]

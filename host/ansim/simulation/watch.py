@@ -112,8 +112,9 @@ class Watch:
 
     def took_again(self, event: Event) -> None:
         """The database lacked this event of the archive."""
-        if self._supervisor.knows(event.device):
-            self._supervisor.heard(event.device, self._by_our_clock(event.received_at))
+        interval_min = plausible_interval_min(event)
+        interval_ms = None if interval_min is None else interval_min * MINUTE_MS
+        self._supervisor.heard_of(event.device, self._by_our_clock(event.received_at), interval_ms)
 
     def clock_jumps(self, before_ms: int, after_ms: int) -> None:
         """The broker's clock was so far ahead, and is now."""

@@ -75,7 +75,7 @@ def move(connection: sa.Connection, known: ArchiveMark | None, to: ArchiveMark) 
         False, and nothing is moved, when it is before that: the database was put back from a backup.
     """
     now = find(connection)
-    if known is not None and known != now and known.is_past(now) and (now is None or now.archive == known.archive):
+    if known is not None and (now is None or (now.archive == known.archive and now.seq < known.seq)):
         return False
     if now is None:
         connection.execute(archive_marks.insert().values(id=_ID, archive=to.archive, seq=to.seq))

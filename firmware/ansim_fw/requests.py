@@ -5,12 +5,12 @@ import json
 import os
 
 from ansim_fw.board_data import BOARD, BUILD
-from ansim_fw.core import config
+from ansim_fw.core import config, message
 from ansim_fw.hal import power
 from ansim_fw.hal.link import STATE_NAMES
 from ansim_fw.version import VERSION
 
-_HINT_COMMANDS = "info, selftest, config, trigger"
+_HINT_COMMANDS = "info, selftest, config, trigger, record, power, challenge, wifi"
 
 
 def answer(text: bytes, duty: "loop.Duty") -> "dict[str, object]":
@@ -28,12 +28,43 @@ def answer(text: bytes, duty: "loop.Duty") -> "dict[str, object]":
     handler = _COMMANDS.get(name) if isinstance(name, str) else None
     if handler is None:
         return refusal(number, "no such cmd", _HINT_COMMANDS)
-    try:
-        return {"id": number, "ok": True, "result": handler(request, duty)}
-    except ValueError as error:
-        return refusal(number, str(error))
-    except OSError as error:
-        return refusal(number, "storage failed, error " + str(error.errno))
+    if ("set" in request or "remove" in request) and not _is_open(text, duty):
+        return refusal(number, "locked", "It takes the answer to a challenge with the device's key.")
+    for _ in range(2):
+        try:
+            return {"id": number, "ok": True, "result": handler(request, duty)}
+        except ValueError as error:
+            return refusal(number, str(error))
+        except OSError as error:
+            return refusal(number, "storage failed, error " + str(error.errno))
+        except MemoryError:
+            duty.make_room()
+    return refusal(number, "no memory", "Ask again.")
+
+
+def _is_open(text: bytes, duty: "loop.Duty") -> bool:
+    """Tell whether a request may change something: on a device with a key, one that answers its challenge with it."""
+    key, nonce = _key(duty), duty.nonce
+    if not key:
+        return True
+    from hashlib import sha256
+
+    from ansim_fw.core import lock
+
+    # It is of use once.
+    duty.nonce = b""
+    return bool(nonce) and lock.opens(key, nonce, text, sha256)
+
+
+def _key(duty: "loop.Duty") -> bytes:
+    """Return the key that locks the console; whoever holds the device in the hand needs none, as for the REPL."""
+    return b"" if duty.may_leave() else duty.settings.blob("ckey")
+
+
+def _challenge(_request: "dict[str, object]", duty: "loop.Duty") -> "dict[str, object]":
+    nonce = os.urandom(8).hex()
+    duty.nonce = nonce.encode()
+    return {"nonce": nonce}
 
 
 def refusal(number: "int | None", error: str, hint: str = "") -> "dict[str, object]":
@@ -50,6 +81,7 @@ def _info(_request: "dict[str, object]", duty: "loop.Duty") -> "dict[str, object
         "micropython": system.release,
         "mac": power.mac(),
         "provisioned": duty.identity.complete,
+        "locked": bool(_key(duty)),
         "device": duty.identity.device,
         "site": duty.identity.site,
         "role": duty.identity.role,
@@ -65,7 +97,41 @@ def _info(_request: "dict[str, object]", duty: "loop.Duty") -> "dict[str, object
         "heap_boot": duty.heap_boot,
         "loop_ms": duty.inputs.loop_ms,
         "up_s": device.up_s,
+        "fall": _fall(duty.motion),
     }
+
+
+def _fall(motion: "Motion | None") -> "dict[str, object]":
+    if motion is None:
+        return {"state": "none"}
+    detector = motion.detector
+    told: dict[str, object] = {
+        "state": "ok" if motion.works else motion.fault or "off",
+        "part": BOARD["sensor"]["part"],
+        "model": detector.model.version if detector else 0,
+        "gaps": motion.gaps,
+        "wakes": motion.counts[0],
+    }
+    for at in range(len(motion.STAGES)):
+        told[motion.STAGES[at][1]] = motion.counts[at + 1]
+    return told
+
+
+def _power(_request: "dict[str, object]", duty: "loop.Duty") -> "dict[str, object]":
+    from ansim_fw.core import battery
+
+    inputs = duty.inputs
+    told: dict[str, object] = {
+        "sleeps": duty.sleeper is not None,
+        "supply": inputs.supply,
+        "battery_mv": inputs.battery_mv,
+        "interval_min": duty.device.heartbeat.interval_min,
+    }
+    if inputs.battery_mv:
+        told["battery_pct"] = battery.percent(inputs.battery_mv, power.curve(BOARD))
+    if duty.sleeper is not None:
+        told.update(duty.sleeper.ledger.told())
+    return told
 
 
 def _selftest(_request: "dict[str, object]", duty: "loop.Duty") -> "dict[str, object]":
@@ -83,21 +149,57 @@ def _config(request: "dict[str, object]", duty: "loop.Duty") -> "dict[str, objec
     for name, value in checked:
         duty.settings.save(name, value)
         duty.device.configure(name, value)
+        if name == "fall":
+            duty.placement = value
+            if duty.motion is not None:
+                duty.motion.use(value)
     identity = duty.identity
     found = {"host": identity.host, "port": identity.port, "wifi": [name for name, _ in identity.wifi]}
     found.update(duty.settings.settings())
     return found
 
 
-def _trigger(_request: "dict[str, object]", duty: "loop.Duty") -> "dict[str, object]":
+def _wifi(request: "dict[str, object]", duty: "loop.Duty") -> "dict[str, object]":
+    from ansim_fw import networks
+
+    return networks.answer(request, duty)
+
+
+def _trigger(request: "dict[str, Any]", duty: "loop.Duty") -> "dict[str, object]":
+    if "press" in request:
+        # Whoever waits for test presses asks again and again: what is unplugged, or forgotten, is a lifeline soon.
+        message.need_int(request, "press", 0, 5)
+        # A press that the next step takes in is older than this request.
+        pressed = request["press"] and (duty.button.is_down() or duty.button.has_edge())
+        if pressed or not duty.device.await_tests(request["press"] * 1000):
+            raise ValueError("pressed, or an alarm is open")
+        return {}
     event = duty.device.trigger()
     if event is None:
         raise ValueError("too many alarms wait already")
     return {"boot": event.boot, "seq": event.seq}
 
 
-_COMMANDS = {"info": _info, "selftest": _selftest, "config": _config, "trigger": _trigger}
+def _record(request: "dict[str, object]", duty: "loop.Duty") -> "dict[str, object]":
+    from ansim_fw import recorder
+
+    return recorder.start(request.get("seconds"), duty)
+
+
+_COMMANDS = {
+    "info": _info,
+    "selftest": _selftest,
+    "config": _config,
+    "trigger": _trigger,
+    "record": _record,
+    "power": _power,
+    "challenge": _challenge,
+    "wifi": _wifi,
+}
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from ansim_fw import loop
+    from ansim_fw.motion import Motion

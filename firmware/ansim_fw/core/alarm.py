@@ -66,20 +66,28 @@ class Alarms:
                 return True
         return False
 
-    def may_cancel(self) -> bool:
-        """Tell whether the wearer can cancel an alarm now."""
+    def may_cancel(self, grace_ms: int) -> bool:
+        """Tell whether an alarm is in its cancel window, or out of it for less than grace_ms; a test never is."""
         for alarm in self.current:
-            if alarm.age_ms < self.cancel_ms:
+            if alarm.age_ms < self.cancel_ms + grace_ms and alarm.event.kind != "test":
                 return True
         return False
 
     def cancel(self, grace_ms: int) -> "list[Alarm]":
-        """Take out and return every alarm in its cancel window, or out of it for less than grace_ms."""
-        cancelled = [alarm for alarm in self.current if alarm.age_ms < self.cancel_ms + grace_ms]
+        """Take out and return every alarm that is no test in its cancel window, or out of it for less than grace_ms."""
+        within_ms = self.cancel_ms + grace_ms
+        cancelled = [alarm for alarm in self.current if alarm.age_ms < within_ms and alarm.event.kind != "test"]
         for alarm in cancelled:
             alarm.state = CANCELLED
             self.current.remove(alarm)
         return cancelled
+
+    def waits(self, kind: str) -> bool:
+        """Tell whether an alarm of this kind waits for its acknowledgement."""
+        for alarm in self.current:
+            if alarm.state == RAISED and alarm.event.kind == kind:
+                return True
+        return False
 
     def raised_ms(self) -> int:
         """Return how long the oldest alarm waits for its acknowledgement; -1 if none does."""

@@ -14,36 +14,37 @@ class Allowance:
 
     Attributes:
         spent: it ran out, and is not back at WELL since.
+        left: how many more may be taken at once; ms: how long the next one is on its way.
     """
 
     def __init__(self) -> None:
         self.spent = False
-        self._left = MOST
-        self._ms = 0
+        self.left = MOST
+        self.ms = 0
 
     def pass_time(self, elapsed_ms: int) -> bool:
         """Pass time; tell whether a button that chattered is well again."""
-        if self._left >= MOST:
+        if self.left >= MOST:
             return False
-        self._ms += elapsed_ms
-        if self._ms >= REFILL_MS:
-            self._left = min(self._left + self._ms // REFILL_MS, MOST)
-            self._ms %= REFILL_MS
-        well = self.spent and self._left >= WELL
+        self.ms += elapsed_ms
+        if self.ms >= REFILL_MS:
+            self.left = min(self.left + self.ms // REFILL_MS, MOST)
+            self.ms %= REFILL_MS
+        well = self.spent and self.left >= WELL
         if well:
             self.spent = False
         return well
 
     def take(self) -> bool:
         """Tell whether one more press may raise an alarm, and count it."""
-        if self._left == 0:
+        if self.left == 0:
             self.spent = True
             return False
-        self._left -= 1
+        self.left -= 1
         return True
 
     def idle_ms(self) -> int:
         """Return how long until a button that chattered may be well again, if it is left alone."""
         if not self.spent:
             return 0x3FFFFFFF
-        return max((WELL - self._left) * REFILL_MS - self._ms, 0)
+        return max((WELL - self.left) * REFILL_MS - self.ms, 0)

@@ -5,6 +5,9 @@ LIMITS = {
     "heartbeat_min": (1, 1440, 60),
     "cancel_s": (0, 120, 30),
     "spread_s": (0, 300, 30),
+    "prealarm_s": (0, 60, 30),
+    # How the device is worn: 0 tells no falls, 1 on the body (waist, pendant), 2 on the wrist.
+    "fall": (0, 2, 1),
 }
 
 

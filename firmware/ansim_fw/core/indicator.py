@@ -17,6 +17,8 @@ CANCELLED = const(6)
 ACKNOWLEDGED = const(7)
 RAISED = const(8)
 FAILING = const(9)
+PREALARM = const(10)
+LET_GO = const(11)
 
 NAMES = (
     "ready",
@@ -29,6 +31,8 @@ NAMES = (
     "acknowledged",
     "raised",
     "failing",
+    "prealarm",
+    "let_go",
 )
 
 _ALL = const(7)
@@ -45,6 +49,8 @@ _STEPS = (
     (150, 0, 2000, _ALL, 500, LED),
     (150, _ALL, 350, 0),
     (100, LED | BUZZER, 150, 0, 100, LED | BUZZER, 1650, VIBRATION),
+    (200, LED | BUZZER, 200, VIBRATION, 200, LED | BUZZER, 200, VIBRATION, 200, LED | BUZZER, 1000, 0),
+    (60, _ALL, 60, LED | VIBRATION),
 )
 
 

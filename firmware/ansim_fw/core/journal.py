@@ -12,39 +12,20 @@ from ansim_fw.core.event import Event
 # A file of up to 128 bytes LittleFS keeps inside its folder's metadata, as MicroPython mounts it (a cache of 4 * 32
 # bytes): writing it is one commit, appended to a block, and mostly erases none.
 MAX_RECORD = const(128)
-_CRC = const(4)
-# More names than this on a shelf are not ours: 64 events can wait.
-_MAX_NAMES = const(128)
+CRC_BYTES = const(4)
 
 
 def record(event: Event, crc32: "Crc32") -> bytes:
     """Return an event's record, at most MAX_RECORD bytes; details that are too long for it are left out."""
     payload = message.encode_event(event, -1, 1)
-    if len(payload) > MAX_RECORD - _CRC:
+    if len(payload) > MAX_RECORD - CRC_BYTES:
         payload = message.encode_event(Event(event.boot, event.seq, event.type, event.kind, event.of), -1, 1)
-    return crc32(payload).to_bytes(_CRC, "big") + payload
-
-
-def read_record(data: bytes, crc32: "Crc32") -> Event:
-    """Return the event of a record.
-
-    Raises:
-        DamagedError: it is not what record() wrote.
-        ValueError: it is whole, but not of this version.
-    """
-    payload = data[_CRC:]
-    if not _CRC < len(data) <= MAX_RECORD or crc32(payload).to_bytes(_CRC, "big") != data[:_CRC]:
-        raise DamagedError
-    return message.to_event(message.decode_event(payload))
+    return crc32(payload).to_bytes(CRC_BYTES, "big") + payload
 
 
 def name_of(event: Event) -> str:
     """Return the name of an event's record; names sort as their events happened."""
     return f"{event.boot:08x}{event.seq:08x}"
-
-
-class DamagedError(Exception):
-    """A record is not what was written."""
 
 
 class Journal:
@@ -64,20 +45,12 @@ class Journal:
 
     def load(self) -> "tuple[list[Event], bool]":
         """Return the events that wait, oldest first, and whether anything was damaged. Changes nothing: see mend()."""
-        damaged = False
-        found: list[dict[str, Event]] = []
-        for shelf in self._shelves:
-            events, whole = self._read(shelf)
-            found.append(events)
-            damaged = damaged or not whole
-        both = found[0].copy()
-        both.update(found[1])
-        for shelf, events in zip(self._shelves, found):  # noqa: B905  MicroPython's zip has no strict
-            missing = [name for name in both if name not in events]
-            self._mending += [(shelf, name, both[name]) for name in missing]
-            # A power cut keeps one event off a shelf, at the most.
-            damaged = damaged or len(missing) > 1
-        return [both[name] for name in sorted(both)], damaged
+        # Needed once, at the start: its memory is of use elsewhere.
+        from ansim_fw.core.journal_reader import Reader
+
+        reader = Reader(self._shelves, self._crc32)
+        self._mending = reader.mending
+        return reader.read()
 
     def mend(self) -> None:
         """Put on both shelves again what load() found on one, and remove what could not be read.
@@ -122,36 +95,6 @@ class Journal:
     def _drop_mending(self, event: Event) -> None:
         name = name_of(event)
         self._mending = [one for one in self._mending if one[1] != name]
-
-    def _read(self, shelf: "Shelf") -> "tuple[dict[str, Event], bool]":
-        """Return the events on a shelf by name, and whether all of it could be read."""
-        events: dict[str, Event] = {}
-        whole = True
-        try:
-            names = shelf.names()
-        except OSError:
-            return events, False
-        for name in names[:_MAX_NAMES]:
-            try:
-                self._read_one(shelf, name, events)
-            except (OSError, DamagedError):
-                whole = False
-                self._mending.append((shelf, name, None))
-            except ValueError:
-                # Of a later version: an older one can't send what it can't read, and leaves it where it is.
-                continue
-        return events, whole
-
-    def _read_one(self, shelf: "Shelf", name: str, events: "dict[str, Event]") -> None:
-        data = shelf.read(name)
-        if not data:
-            # The power went between making the file and writing it: its event was never sent from here.
-            self._mending.append((shelf, name, None))
-            return
-        event = read_record(data, self._crc32)
-        if name_of(event) != name:
-            raise DamagedError
-        events[name] = event
 
 
 TYPE_CHECKING = False

@@ -7,7 +7,9 @@ from ansim_fw.core.retry import Jitter, wait_ms
 # What the link is doing, as the inputs tell it.
 DOWN = const(0)
 BUSY = const(1)
-UP = const(2)
+# The broker has proved itself, and may still refuse: what is published goes out with the same flight as CONNECT.
+OPEN = const(2)
+UP = const(3)
 
 FIRST_WAIT_MS = const(1000)
 URGENT_LIMIT_MS = const(15000)
@@ -20,8 +22,18 @@ GRACE_MS = const(30000)
 FIRST_SILENCE_MS = const(15000)
 LONGEST_SILENCE_MS = const(240000)
 
-# These do not go away by waiting: somebody has to act, so they are told at once.
-_REFUSALS = ("wifi_refused", "tls_refused", "broker_refused")
+# Why it may be down. Somebody has to act on the first ones, they do not go away by waiting: they are told at once.
+REASONS = (
+    "wifi_refused",
+    "tls_refused",
+    "broker_refused",
+    "wifi_absent",
+    "wifi_timeout",
+    "name_unknown",
+    "broker_unreachable",
+    "link_lost",
+)
+_REFUSALS = const(3)
 
 # Nothing is due.
 NEVER_MS = const(0x3FFFFFFF)
@@ -36,50 +48,65 @@ class LinkWatch:
 
     Args:
         spread_ms: 0 to connect at once, as a single device may.
+
+    Attributes:
+        told: faults of this outage, as bits by their places in REASONS.
+        failing: an attempt was made, and the link was not up since; down_ms: for how long it was missed.
     """
 
     def __init__(self, jitter: Jitter, spread_ms: int) -> None:
         self.spread_ms = spread_ms
         self._jitter = jitter
-        self._told: list[str] = []
+        self.told = 0
         self._wait_ms = self._first_wait_ms()
-        self._down_ms = 0
+        self.down_ms = 0
         self._attempts = 0
+        self.failing = False
         self._was_up = False
         self._was_urgent = False
         self._silent_ms = 0
+        self._awaited = False
         self._patience_ms = FIRST_SILENCE_MS
 
-    def step(self, elapsed_ms: int, link: int, urgent: bool) -> bool:
+    def step(self, elapsed_ms: int, link: int, urgent: bool, wanted: bool = True) -> bool:
         """Pass time; tell whether to connect now.
 
         Args:
-            link: DOWN, BUSY or UP.
-            urgent: an alarm waits.
+            link: DOWN, BUSY, OPEN or UP.
+            urgent: it may not wait.
+            wanted: there is a reason to connect; while there is none, the link is not missed.
         """
         if link == UP:
             self._was_up = True
             self._was_urgent = urgent
-            self._down_ms = 0
+            self.failing = False
+            self.down_ms = 0
             self._wait_ms = max(self._wait_ms - elapsed_ms, 0)
             if self._wait_ms == 0:
                 self._attempts = 0
             return False
         self._silent_ms = 0
-        self._down_ms = min(self._down_ms + elapsed_ms, NEVER_MS)
+        if wanted or self.failing:
+            self.down_ms = min(self.down_ms + elapsed_ms, NEVER_MS)
         self._plan(urgent)
-        if link == BUSY:
+        if link != DOWN:
             return False
         self._wait_ms = max(self._wait_ms - elapsed_ms, 0)
-        if self._wait_ms > 0:
+        if self._wait_ms > 0 or not wanted:
             return False
         self._attempts += 1
+        self.failing = True
         self._wait_ms = self._next_wait_ms(urgent)
         return True
 
-    def silent(self, elapsed_ms: int, urgent: bool) -> bool:
-        """The link is up: pass time; tell whether it looks dead and is to be made anew."""
-        self._silent_ms = self._silent_ms + elapsed_ms if urgent else 0
+    def silent(self, elapsed_ms: int, awaits: bool) -> bool:
+        """The link is up: pass time; tell whether it looks dead and is to be made anew.
+
+        Args:
+            awaits: an alarm may go out and is not acknowledged; the time before that does not count.
+        """
+        self._silent_ms = self._silent_ms + elapsed_ms if awaits and self._awaited else 0
+        self._awaited = awaits
         if self._silent_ms < self._patience_ms:
             return False
         self._silent_ms = 0
@@ -93,28 +120,36 @@ class LinkWatch:
 
     def fault(self, reason: str) -> bool:
         """Tell whether reason (why the link is down; empty: no reason) is to become a fault event now."""
-        if not reason or reason in self._told:
+        at = self._untold(reason)
+        if at < 0 or (at >= _REFUSALS and self.down_ms < self._grace_ms()):
             return False
-        if reason not in _REFUSALS and self._down_ms < self._grace_ms():
-            return False
-        self._told.append(reason)
+        self.told |= 1 << at
         return True
 
     def restored(self) -> bool:
         """The link is up: tell whether that ends a fault."""
-        ended = bool(self._told)
-        self._told.clear()
+        ended = self.told != 0
+        self.told = 0
         return ended
 
-    def idle_ms(self, link: int, urgent: bool, reason: str) -> int:
-        """Return how long nothing is due while link, urgent and reason stay as they are."""
+    def idle_ms(self, link: int, urgent: bool, reason: str, wanted: bool = True) -> int:
+        """Return how long nothing is due while link, urgent, reason and wanted stay as they are."""
         if link == UP:
             quiet_ms = self._patience_ms - self._silent_ms if urgent else NEVER_MS
             return min(quiet_ms, self._wait_ms) if self._attempts else quiet_ms
         grace_ms = NEVER_MS
-        if reason and reason not in self._told:
-            grace_ms = max(self._grace_ms() - self._down_ms, 0)
-        return grace_ms if link == BUSY else min(grace_ms, self._wait_ms)
+        if self._untold(reason) >= 0 and (wanted or self.failing):
+            grace_ms = max(self._grace_ms() - self.down_ms, 0)
+        return min(grace_ms, self._wait_ms) if link == DOWN and wanted else grace_ms
+
+    def _untold(self, reason: str) -> int:
+        """Return where reason is in REASONS; negative if it is told, or none."""
+        if not reason:
+            return -1
+        for at in range(len(REASONS)):
+            if REASONS[at] == reason:
+                return -1 if self.told >> at & 1 else at
+        return -1
 
     def _plan(self, urgent: bool) -> None:
         """The link is not up: fit the wait to what is new."""

@@ -21,7 +21,9 @@ READ_BYTES = const(256)
 def connect(client_id: str, user: str, password: bytes, keepalive_s: int) -> bytes:
     """Return a CONNECT with a clean session (3.1)."""
     head = b"\x00\x04MQTT\x04\xc2" + keepalive_s.to_bytes(2, "big")
-    return _packet(0x10, head + _text(client_id.encode()) + _text(user.encode()) + _text(password))
+    # The password is long, and copied once.
+    size = len(password).to_bytes(2, "big")
+    return _packet(0x10, head, _text(client_id.encode()), _text(user.encode()), size, password)
 
 
 def subscribe(packet_id: int, topic: str) -> bytes:
@@ -51,6 +53,10 @@ class Reader:
 
     def __init__(self) -> None:
         self._buffer = bytearray(MAX_PACKET + READ_BYTES)
+        self.clear()
+
+    def clear(self) -> None:
+        """Begin anew: what comes next is another connection's."""
         self._length = 0
 
     def feed(self, data: "bytes | bytearray | memoryview", count: int) -> None:
@@ -95,11 +101,13 @@ def _text(data: bytes) -> bytes:
     return len(data).to_bytes(2, "big") + data
 
 
-def _packet(first: int, body: bytes) -> bytes:
+def _packet(first: int, *parts: bytes) -> bytes:
     header = bytearray([first])
-    size = len(body)
+    size = 0
+    for part in parts:
+        size += len(part)
     while size > 0x7F:
         header.append(size & 0x7F | 0x80)
         size >>= 7
     header.append(size)
-    return bytes(header) + body
+    return b"".join((bytes(header),) + parts)  # noqa: RUF005  MicroPython knows no star there

@@ -8,10 +8,14 @@ _SCATTER = const(0x2C1B3C6D)
 
 
 class Jitter:
-    """A small random generator (xorshift, 30 bits), seeded by a device's own number: a run can be repeated."""
+    """A small random generator (xorshift, 30 bits), seeded by a device's own number: a run can be repeated.
+
+    Attributes:
+        state: all that it is, 1 to 2^30 - 1.
+    """
 
     def __init__(self, seed: int) -> None:
-        self._state = ((seed & _MASK) * _SCATTER & _MASK) or 1
+        self.state = ((seed & _MASK) * _SCATTER & _MASK) or 1
         for _ in range(4):
             self.below(1)
 
@@ -19,11 +23,11 @@ class Jitter:
         """Return a number from 0 to limit - 1; limit up to 2^30."""
         # Marsaglia, "Xorshift RNGs", J. Stat. Soft. 8 (2003), with shifts whose period is 2^30 - 1 (tested), masked
         # first to stay small ints.
-        state = self._state
+        state = self.state
         state ^= (state & 0x1FFFF) << 13
         state ^= state >> 19
         state ^= (state & 0x7FFFF) << 11
-        self._state = state or 1
+        self.state = state or 1
         return state % limit
 
 

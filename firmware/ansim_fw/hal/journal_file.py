@@ -17,7 +17,7 @@ _ENOSPC = const(28)
 
 
 def open_journal(report: "Callable[[str], None]") -> Journal:
-    """Return the journal; its folders are made if they are missing.
+    """Return the journal, whose folders are there: see make_shelves().
 
     Args:
         report: called with a fault, when the room had to be given up.
@@ -40,7 +40,6 @@ class Shelf:
     def __init__(self, path: str, report: "Callable[[str], None]") -> None:
         self._path = path
         self._report = report
-        _make(path)
 
     def names(self) -> "list[str]":
         return os.listdir(self._path)
@@ -69,12 +68,14 @@ class Shelf:
             file.write(data)
 
 
-def _make(path: str) -> None:
-    try:
-        os.mkdir(path)
-    except OSError:
-        # It is there, as always but once; if it can't be made, storing fails and says so.
-        pass
+def make_shelves() -> None:
+    """Make the journal's folders, if they are missing."""
+    for path in SHELVES:
+        try:
+            os.mkdir(path)
+        except OSError:
+            # It is there, as always but once; if it can't be made, storing fails and says so.
+            continue
 
 
 TYPE_CHECKING = False

@@ -1,4 +1,4 @@
-"""The network and the broker's address that worked last, in NVS."""
+"""The network and the broker's address that worked last, in NVS: for a start at which nothing else is known."""
 
 import json
 
@@ -10,38 +10,26 @@ _KEY = "last_good"
 _LONGEST = 256
 
 
-class LastGood:
-    """What worked last. Written once a start at the most, and only when it is new: flash wears.
+def load() -> "tuple[str, str]":
+    """Return network and address; empty when they are not known."""
+    buffer = bytearray(_LONGEST)
+    try:
+        length = NVS(_NAMESPACE).get_blob(_KEY, buffer)
+        network, address = json.loads(bytes(buffer[:length]))
+    except (OSError, ValueError, TypeError):
+        return "", ""
+    return str(network), str(address)
 
-    Attributes:
-        network, address: empty when not known.
-    """
 
-    def __init__(self) -> None:
-        self._nvs = NVS(_NAMESPACE)
-        self._kept = False
-        self.network, self.address = self._read()
-
-    def keep(self, network: str, address: str) -> None:
-        """Note that this network led to the broker at this address."""
-        if self.network == network and self.address == address:
-            return
-        self.network, self.address = network, address
-        if self._kept:
-            return
-        self._kept = True
-        try:
-            self._nvs.set_blob(_KEY, json.dumps([network, address]).encode())
-            self._nvs.commit()
-        except OSError:
-            # It only makes the next start quicker.
-            pass
-
-    def _read(self) -> "tuple[str, str]":
-        buffer = bytearray(_LONGEST)
-        try:
-            length = self._nvs.get_blob(_KEY, buffer)
-            network, address = json.loads(bytes(buffer[:length]))
-        except (OSError, ValueError, TypeError):
-            return "", ""
-        return str(network), str(address)
+def save(network: str, address: str) -> bool:
+    """Note that this network led to the broker at this address; tell whether that was news. Flash wears."""
+    if load() == (network, address):
+        return False
+    try:
+        store = NVS(_NAMESPACE)
+        store.set_blob(_KEY, json.dumps([network, address]).encode())
+        store.commit()
+    except OSError:
+        # It only makes the next start quicker.
+        pass
+    return True

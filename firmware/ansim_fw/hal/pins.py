@@ -1,38 +1,10 @@
-"""The button and the outputs, as the board's data wires them."""
+"""The outputs, as the board's data wires them."""
 
 from machine import PWM, Pin, Signal
 
 from ansim_fw.core.indicator import BUZZER, LED, VIBRATION
-from ansim_fw.hal import clock
 
-_PULLS = {"up": Pin.PULL_UP, "down": Pin.PULL_DOWN, "none": None}
 _HALF_DUTY = 32768
-
-
-class ButtonPin:
-    """The alarm button: its level now, and whether it went down since somebody looked.
-
-    Attributes:
-        clock: its time begins when presses begin to be noticed.
-    """
-
-    def __init__(self, data: "dict[str, Any]") -> None:
-        self.clock = clock.Clock()
-        self._down_level = data["active"]
-        self._edge = False
-        self._pin = Pin(data["gpio"], Pin.IN, _PULLS[data["pull"]])  # type: ignore[arg-type]  # None: no pull
-        self._pin.irq(self._went_down, Pin.IRQ_RISING if self._down_level else Pin.IRQ_FALLING)
-
-    def _went_down(self, _pin: object) -> None:
-        self._edge = True
-
-    def is_down(self) -> bool:
-        return bool(self._pin.value() == self._down_level)
-
-    def take_edge(self) -> bool:
-        edge = self._edge
-        self._edge = False
-        return edge
 
 
 class Tone:
@@ -71,12 +43,6 @@ def _output(data: "dict[str, Any]") -> "Signal | Tone":
         return Tone(data["gpio"], data["tone_hz"])
     inactive = 0 if data["active"] else 1
     return Signal(Pin(data["gpio"], Pin.OUT, value=inactive), invert=not data["active"])
-
-
-def hold_power(board: "dict[str, Any]") -> None:
-    """Keep the board on, where a pin has to say so, before anything else takes time."""
-    if "power_hold" in board:
-        _output(board["power_hold"]).value(1)
 
 
 TYPE_CHECKING = False

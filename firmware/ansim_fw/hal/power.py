@@ -33,14 +33,9 @@ class BatteryGauge:
             return 0
 
 
-def low_mv(board: "dict[str, Any]") -> int:
-    """Return the voltage that counts as low: an eighth of the way from empty to full; 0 without a battery."""
-    if "battery" not in board:
-        return 0
-    data = board["battery"]
-    empty_mv: int = data["empty_mv"]
-    full_mv: int = data["full_mv"]
-    return empty_mv + (full_mv - empty_mv) // 8
+def curve(board: "dict[str, Any]") -> "battery.Curve":
+    """Return the curve of the board's cell; empty without one."""
+    return board["battery"]["curve"] if "battery" in board else ()
 
 
 def reset_cause() -> str:
@@ -59,3 +54,5 @@ def seed() -> int:
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from ansim_fw.core import battery

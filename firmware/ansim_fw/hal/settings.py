@@ -15,31 +15,45 @@ _LONGEST_BLOB = 1024
 _NOT_FOUND = const(-0x1102)
 
 # NVS keys of the settings (at most 15 characters).
-_KEYS = {"heartbeat_min": "hb_min", "cancel_s": "cancel_s", "spread_s": "spread_s"}
+_KEYS = {
+    "heartbeat_min": "hb_min",
+    "cancel_s": "cancel_s",
+    "spread_s": "spread_s",
+    "prealarm_s": "prealarm_s",
+    "fall": "fall",
+}
 
 # Provisioning never gives out the last generation of 2^19 starts: those that can't be counted get random numbers of it.
 _UNCOUNTED_FIRST = 0x3FF80000
+# So many starts a generation has: what provisioning writes is the number before its first one.
+_STARTS = const(0x80000)
 # Half of generation 0, the one before the first provisioning.
 _FIRST_BELOW = const(0x40000)
 
 
 class Identity:
-    """Who this device is and where it reports to. Never printed: it holds the token and the Wi-Fi passphrases."""
+    """Who this device is and where it reports to. Never printed: it holds the Wi-Fi passphrases."""
 
     def __init__(self, store: "Settings") -> None:
+        self._store = store
         self.device = store.text("device")
         self.site = store.text("site")
         self.role = store.text("role")
         self.host = store.text("host")
         self.port = store.number("port", 0)
-        self.token = store.blob("jwt")
-        self.ca = store.blob("ca")
         self.wifi = _networks(store.text("wifi"))
+        # Whether the device was provisioned.
+        self.complete = bool(self.device and self.site and self.host and self.port and self.wifi and self.ca())
 
-    @property
-    def complete(self) -> bool:
-        """Tell whether the device was provisioned."""
-        return bool(self.device and self.site and self.host and self.port and self.ca and self.wifi)
+    # Over a KB together, needed once a connection: not kept in memory.
+
+    def token(self) -> bytes:
+        """Return the device's token: a secret."""
+        return self._store.blob("jwt")
+
+    def ca(self) -> bytes:
+        """Return the certificate of the fleet's authority, as DER."""
+        return self._store.blob("ca")
 
 
 class Settings:
@@ -61,7 +75,7 @@ class Settings:
             length = self._nvs.get_blob(key, buffer)
         except OSError:
             return b""
-        return bytes(buffer[:length])
+        return bytes(memoryview(buffer)[:length])
 
     def text(self, key: str) -> str:
         return self.blob(key).decode()
@@ -78,13 +92,22 @@ class Settings:
         return found
 
     def save(self, name: str, value: int) -> None:
-        """Keep a setting.
+        """Keep a setting, or another number of the core's under its own name; written only if it changes.
 
         Raises:
             OSError: NVS is full or broken.
         """
-        self._nvs.set_i32(_KEYS[name], value)
-        self._nvs.commit()
+        key = _KEYS.get(name, name)
+        # No number of these is negative.
+        if self.number(key, -1) != value:
+            self._nvs.set_i32(key, value)
+            self._nvs.commit()
+
+    def starts_unmet(self, boot: int) -> int:
+        """Return how many starts in a row, this one (boot) included, had no contact that came to its end."""
+        first = boot & ~(_STARTS - 1)
+        met = self.number("met", first)
+        return boot - (met if first <= met < boot else first)
 
     def next_boot(self) -> "tuple[int, bool]":
         """Return a number for this start that was never used, and whether it could be counted durably."""
@@ -93,7 +116,7 @@ class Settings:
             self._nvs.set_i32("boot", boot)
             self._nvs.commit()
         except OSError:
-            return _UNCOUNTED_FIRST + int.from_bytes(os.urandom(3), "big") % 0x80000, False
+            return _UNCOUNTED_FIRST + int.from_bytes(os.urandom(3), "big") % _STARTS, False
         return boot, True
 
     def _last_boot(self) -> int:

@@ -1,0 +1,3 @@
+"""The module that flashing a rig makes: a hash over the other ones."""
+
+BUILD: str

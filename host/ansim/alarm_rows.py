@@ -1,6 +1,6 @@
 """Alarms and their life: raised, cancelled by the wearer, handled by an operator, and told to the device."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -67,10 +67,21 @@ def handle(connection: sa.Connection, alarm_id: EventId, by: str) -> Alarm | Non
     return found[0] if found else None
 
 
-def untold(connection: sa.Connection, limit: int) -> list[Alarm]:
-    """Return up to limit handled alarms whose devices were not told of it while they were heard, the newest first."""
-    query = sa.select(*_COLUMNS).where(UNTOLD_ALARM).order_by(events.c.handled_at.desc())
-    return _alarms(connection, query.limit(limit))
+def end_tests(connection: sa.Connection, tests: Collection[EventId], by: str) -> None:
+    """Close those of these alarms that are tests and open; their devices are not told, as nobody waits there."""
+    now = datetime.now(UTC)
+    for each in tests:
+        connection.execute(
+            events.update()
+            .where(is_event(each), events.c.type == "alarm", events.c.kind == "test", events.c.state == RAISED)
+            .values(state=HANDLED, handled_at=now, handled_by=by, told_at=now)
+        )
+
+
+def untold(connection: sa.Connection, devices: Collection[str], limit: int) -> list[Alarm]:
+    """Return handled alarms of which these devices were not told while they were heard, the newest first."""
+    query = sa.select(*_COLUMNS).where(UNTOLD_ALARM, events.c.device.in_(devices))
+    return _alarms(connection, query.order_by(events.c.handled_at.desc()).limit(limit))
 
 
 def note_told(connection: sa.Connection, told: Sequence[EventId]) -> None:

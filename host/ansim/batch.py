@@ -34,6 +34,8 @@ def take(received: Msg) -> Taken:
 def store(store: EventStore, taken: Sequence[Taken]) -> list[Outcome | None]:
     """Store all that can be stored; return what became of each (None: refused, and taken says so then).
 
+    The events of taken have their states then.
+
     Raises:
         DatabaseUnavailable: nothing was stored, or only some; the same call may succeed later.
     """
@@ -61,8 +63,12 @@ def store_again(store: EventStore, events: Sequence[Event]) -> list[Event]:
 def _store_all(store: EventStore, taken: Sequence[Taken]) -> list[Outcome | None]:
     events = [each.event for each in taken if each.event is not None]
     refused = [each.refused for each in taken if each.refused is not None]
-    outcomes = iter(store.store(events, refused))
-    return [None if each.event is None else next(outcomes) for each in taken]
+    delivered = store.store(events, refused)
+    stored = [each for each in taken if each.event is not None]
+    for each, (_, event) in zip(stored, delivered, strict=True):
+        each.event = event
+    outcomes = iter(delivered)
+    return [None if each.event is None else next(outcomes).outcome for each in taken]
 
 
 def _store_one(store: EventStore, taken: Taken) -> Outcome | None:

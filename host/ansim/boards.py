@@ -4,64 +4,35 @@
 """
 
 import dataclasses
-import difflib
-import tomllib
-import types
-import typing
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from ansim.chips import CHIPS, STAND_IN_CHIPS, WAKE_ON_GPIO_SINCE, ChipRules, WakeMethod
 from ansim.errors import BadInput
 from ansim.home import project_root
+from ansim.toml_reader import TomlReader, did_you_mean
 
 SECTOR_BYTES = 4096
 PARTITION_TABLE_OFFSET = 0x8000
 FIRST_PARTITION_OFFSET = 0x9000
+# Each point is memory of the device.
+MAX_CURVE_POINTS = 24
 NATIVE_ARCHS = ("x64", "xtensawin", "rv32imc")
 
-State = Literal["deep_sleep", "active", "wifi_connected", "wifi_receive", "wifi_transmit"]
-
-
-@dataclass(frozen=True)
-class ChipRules:
-    """What a chip's pins can do. ``adc`` is the converter that works while Wi-Fi is on (ADC1)."""
-
-    gpios: frozenset[int]
-    flash: frozenset[int]
-    console: frozenset[int]
-    strapping: frozenset[int]
-    input_only: frozenset[int]
-    adc: frozenset[int]
-    native_arch: str
-
-
-def _pins(*ranges: tuple[int, int]) -> frozenset[int]:
-    return frozenset(gpio for first, last in ranges for gpio in range(first, last + 1))
-
-
-# ESP-IDF's "GPIO & RTC GPIO" pages of the two chips. GPIO 20 exists in the ESP32-PICO-V3 packages only.
-CHIPS: Mapping[str, ChipRules] = {
-    "esp32": ChipRules(
-        gpios=_pins((0, 23), (25, 27), (32, 39)),
-        flash=_pins((6, 11)),
-        console=frozenset({1, 3}),
-        strapping=frozenset({0, 2, 5, 12, 15}),
-        input_only=_pins((34, 39)),
-        adc=_pins((32, 39)),
-        native_arch="xtensawin",
-    ),
-    "esp32c3": ChipRules(
-        gpios=_pins((0, 21)),
-        flash=_pins((12, 17)),
-        console=frozenset({20, 21}),
-        strapping=frozenset({2, 8, 9}),
-        input_only=frozenset(),
-        adc=_pins((0, 4)),
-        native_arch="rv32imc",
-    ),
-}
+State = Literal[
+    "deep_sleep",
+    "light_sleep",
+    "idle",
+    "active",
+    "wifi_connected",
+    "wifi_receive",
+    "wifi_transmit",
+    "board",
+]
+Step = Literal["start", "look", "detector", "judge", "read", "load", "join", "handshake", "send", "leave", "transmit"]
 
 
 @dataclass(frozen=True)
@@ -113,7 +84,7 @@ class Partitions:
 
 @dataclass(frozen=True)
 class InputPin:
-    """A pin that is read; ``active`` is the level that means pressed."""
+    """A pin that is read; ``active`` is the level that means yes: pressed, or supply there."""
 
     gpio: int
     active: Literal["low", "high"]
@@ -143,16 +114,26 @@ class Pins:
     buzzer: OutputPin | None = None
     vibration: OutputPin | None = None
     power_hold: OutputPin | None = None
+    supply: InputPin | None = None
 
 
 @dataclass(frozen=True)
 class Battery:
-    """Battery measurement: the cell's voltage is ``divider`` times what the ADC pin sees."""
+    """The cell and its measurement: its voltage is ``divider`` times what the ADC pin sees.
+
+    ``curve`` are points (mV at rest, percent of charge), falling from (full_mv, 100) to (empty_mv, 0).
+    """
 
     gpio: int
     divider: float
     full_mv: int
     empty_mv: int
+    cell: str
+    capacity_mah: int
+    self_discharge_percent_month: float
+    self_discharge_source: str
+    curve: tuple[tuple[int, int], ...]
+    curve_source: str
     strapping_reason: str = ""
 
 
@@ -170,11 +151,29 @@ class Sensor:
 
 
 @dataclass(frozen=True)
+class Wake:
+    """How pins end the board's sleep: ``ext`` (esp32.wake_on_ext0, wake_on_ext1) or ``gpio`` (esp32.wake_on_gpio)."""
+
+    method: WakeMethod
+    source: str
+
+
+@dataclass(frozen=True)
 class Current:
-    """What the board draws in one state, and where the figure is from."""
+    """What the board draws in one state, where the figure is from, and what it may be at worst, if that is known."""
 
     ma: float
     source: str
+    worst_ma: float | None = None
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How long one step of a wake takes on the board, where the figure is from, and the worst, if that is known."""
+
+    ms: int
+    source: str
+    worst_ms: int | None = None
 
 
 @dataclass(frozen=True)
@@ -186,8 +185,10 @@ class Board:
     partitions: Partitions
     pins: Pins
     currents: Mapping[State, Current]
+    timings: Mapping[Step, Timing] = field(default_factory=dict)
     battery: Battery | None = None
     sensor: Sensor | None = None
+    wake: Wake | None = None
 
     @property
     def name(self) -> str:
@@ -202,7 +203,7 @@ class Board:
         return self.board.flash_mib * 1024 * 1024
 
     def firmware_data(self) -> dict[str, Any]:
-        """What the firmware is given: dicts, ints and strings; a part that the board lacks is absent."""
+        """What the firmware is given: dicts, tuples, ints and strings; a part that the board lacks is absent."""
         data: dict[str, Any] = {"name": self.name, "chip": self.chip}
         for name, pin in vars(self.pins).items():
             if pin is not None:
@@ -213,6 +214,7 @@ class Board:
                 "divider_milli": round(self.battery.divider * 1000),
                 "full_mv": self.battery.full_mv,
                 "empty_mv": self.battery.empty_mv,
+                "curve": self.battery.curve,
             }
         if self.sensor is not None:
             given = dataclasses.asdict(self.sensor)
@@ -221,6 +223,8 @@ class Board:
                 for key in ("part", "bus", "sda", "scl", "address", "interrupt")
                 if given[key] is not None
             }
+        if self.wake is not None:
+            data["wake"] = self.wake.method
         return data
 
 
@@ -238,126 +242,56 @@ def boards_folder() -> Path:
     return project_root() / "boards"
 
 
+def drivers_folder() -> Path:
+    """Where the firmware's drivers are, one file a part."""
+    return project_root() / "firmware" / "ansim_fw" / "drivers"
+
+
 def board_names(folder: Path | None = None) -> list[str]:
     """The names that load_board knows, sorted."""
     return sorted(path.stem for path in (folder or boards_folder()).glob("*.toml"))
 
 
 def load_board(name: str, folder: Path | None = None) -> Board:
-    """Read and check the board file called name.
+    """Read and check the board file called name, or the one at a path that ends in .toml.
 
     Raises:
         BadInput: there is no such board, or its file is wrong; the message names file and key.
     """
-    folder = folder or boards_folder()
-    known = board_names(folder)
-    if name not in known:
-        hint = f"Boards: {', '.join(known)}." if known else "boards/README.md says what a board file holds."
-        raise BadInput(f"there is no board '{name}' in {folder}{_did_you_mean(name, known)}", hint)
-    path = folder / f"{name}.toml"
-    board: Board = _Reader(path).read(Board, _load_toml(path), "")
-    _check(board, path)
+    path = Path(name) if name.endswith(".toml") else _known_file(name, folder or boards_folder())
+    reader = TomlReader(path, "a board file", "boards/README.md explains every field.")
+    board: Board = reader.read(Board)
+    for key, problem in _problems(board, path):
+        raise reader.error(key, problem)
     return board
 
 
-def _load_toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"can't read {path}: {error}", "A board file is UTF-8 text that you may read.") from error
-    except tomllib.TOMLDecodeError as error:
-        raise BadInput(f"{path}: {error}", "The file is TOML; that line does not follow its rules.") from error
-
-
-def _did_you_mean(given: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(given, known, n=1)
-    return f"; did you mean '{close[0]}'?" if close else ""
-
-
-_TYPE_NAMES = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
-
-
-@dataclass(frozen=True)
-class _Reader:
-    """Turns TOML tables into the dataclasses above, guided by their fields' types."""
-
-    path: Path
-
-    def error(self, key: str, problem: str, hint: str = "") -> BadInput:
-        return BadInput(f"{self.path}: {key}: {problem}", hint or "boards/README.md explains every field.")
-
-    def read(self, kind: Any, table: object, where: str) -> Any:
-        """Return kind made from table, whose place in the file is where ('' for the whole file)."""
-        if not isinstance(table, dict):
-            raise self.error(where, "must be a table")
-        fields = {item.name: item for item in dataclasses.fields(kind)}
-        for key in table.keys() - fields.keys():
-            raise self.error(_below(where, key), f"unknown key{_did_you_mean(key, list(fields))}")
-        hints = typing.get_type_hints(kind)
-        values = {}
-        for key, item in fields.items():
-            if key in table:
-                values[key] = self._value(hints[key], table[key], _below(where, key))
-            elif item.default is dataclasses.MISSING:
-                raise self.error(_below(where, key), "is missing")
-        return kind(**values)
-
-    def _value(self, kind: Any, value: object, where: str) -> Any:
-        origin, options = typing.get_origin(kind), typing.get_args(kind)
-        if origin is types.UnionType:
-            return self._value(options[0], value, where)
-        if origin is Literal:
-            return self._one_of(options, value, where)
-        if origin is not None:
-            return self._mapping(options, value, where)
-        if dataclasses.is_dataclass(kind):
-            return self.read(kind, value, where)
-        return self._plain(kind, value, where)
-
-    def _one_of(self, allowed: tuple[str, ...], value: object, where: str) -> str:
-        if not isinstance(value, str) or value not in allowed:
-            close = _did_you_mean(str(value), list(allowed))
-            raise self.error(where, f"is {value!r}, must be one of {', '.join(allowed)}{close}")
-        return value
-
-    def _mapping(self, options: tuple[Any, ...], value: object, where: str) -> Mapping[str, Any]:
-        if not isinstance(value, dict):
-            raise self.error(where, "must be a table")
-        allowed = typing.get_args(options[0])
-        for key in value:
-            if key not in allowed:
-                raise self.error(_below(where, key), f"unknown key{_did_you_mean(key, list(allowed))}")
-        read = {key: self._value(options[1], item, _below(where, key)) for key, item in value.items()}
-        return types.MappingProxyType(read)
-
-    def _plain(self, kind: type, value: object, where: str) -> Any:
-        if kind is float and type(value) is int:
-            return float(value)
-        if type(value) is not kind:
-            raise self.error(where, f"is {value!r}, must be {_TYPE_NAMES[kind]}")
-        return value
-
-
-def _below(where: str, key: str) -> str:
-    return f"{where}.{key}" if where else key
+def _known_file(name: str, folder: Path) -> Path:
+    known = board_names(folder)
+    if name not in known:
+        hint = f"Boards: {', '.join(known)}." if known else "boards/README.md says what a board file holds."
+        raise BadInput(f"there is no board '{name}' in {folder}{did_you_mean(name, known)}", hint)
+    return folder / f"{name}.toml"
 
 
 @dataclass(frozen=True)
 class _Use:
-    """One pin as the board uses it."""
+    """One pin as the board uses it; ``held_active``: its pull is towards the level that means yes."""
 
     key: str
     gpio: int
     output: bool = False
     pull: bool = False
+    held_active: bool = False
     adc: bool = False
+    wakes: bool = False
     strapping_reason: str = field(default="")
 
 
 def _uses(board: Board) -> Iterator[_Use]:
     for name, pin in vars(board.pins).items():
         if isinstance(pin, InputPin):
-            yield _Use(f"pins.{name}", pin.gpio, pull=pin.pull != "none", strapping_reason=pin.strapping_reason)
+            yield _input_use(f"pins.{name}", pin, wakes=bool(board.wake) and pin is board.pins.button)
         elif isinstance(pin, OutputPin):
             yield _Use(f"pins.{name}", pin.gpio, output=True, strapping_reason=pin.strapping_reason)
     if board.battery:
@@ -367,13 +301,16 @@ def _uses(board: Board) -> Iterator[_Use]:
         yield _Use("sensor.sda", board.sensor.sda, output=True, strapping_reason=reason)
         yield _Use("sensor.scl", board.sensor.scl, output=True, strapping_reason=reason)
         if board.sensor.interrupt is not None:
-            yield _Use("sensor.interrupt", board.sensor.interrupt, strapping_reason=reason)
+            wakes = bool(board.wake)
+            yield _Use("sensor.interrupt", board.sensor.interrupt, wakes=wakes, strapping_reason=reason)
 
 
-def _check(board: Board, path: Path) -> None:
-    error = _Reader(path).error
-    for key, problem in _problems(board, path):
-        raise error(key, problem)
+def _input_use(key: str, pin: InputPin, wakes: bool) -> _Use:
+    towards = {"up": "high", "down": "low", "none": ""}[pin.pull]
+    held_active = towards == pin.active
+    return _Use(
+        key, pin.gpio, pull=bool(towards), held_active=held_active, wakes=wakes, strapping_reason=pin.strapping_reason
+    )
 
 
 def _problems(board: Board, path: Path) -> Iterator[tuple[str, str]]:
@@ -381,6 +318,10 @@ def _problems(board: Board, path: Path) -> Iterator[tuple[str, str]]:
     yield from _about_problems(board, path)
     yield from _limit_problems(board)
     yield from _partition_problems(board)
+    if board.battery:
+        yield from _battery_problems(board.battery)
+    if board.wake:
+        yield from _wake_problems(board, board.wake)
     used: dict[int, str] = {}
     for use in _uses(board):
         if problem := _pin_problem(CHIPS[board.chip], use):
@@ -395,9 +336,11 @@ def _about_problems(board: Board, path: Path) -> Iterator[tuple[str, str]]:
     if about.name != path.stem:
         yield "board.name", f"is '{about.name}', but the file is called {path.name}"
     if about.chip not in CHIPS:
-        yield "board.chip", f"unknown chip '{about.chip}'{_did_you_mean(about.chip, list(CHIPS))}"
+        yield "board.chip", f"unknown chip '{about.chip}'{did_you_mean(about.chip, list(CHIPS))}"
     arch = CHIPS[about.chip].native_arch
     if board.micropython.stand_in:
+        if about.chip not in STAND_IN_CHIPS:
+            yield "micropython.stand_in", f"there is none for the {about.chip}, only for {', '.join(STAND_IN_CHIPS)}"
         if about.native_arch not in NATIVE_ARCHS:
             yield "board.native_arch", f"is '{about.native_arch}', must be one of {', '.join(NATIVE_ARCHS)}"
     elif about.native_arch != arch:
@@ -410,17 +353,61 @@ def _limit_problems(board: Board) -> Iterator[tuple[str, str]]:
     if not 0 <= board.micropython.image_offset < PARTITION_TABLE_OFFSET:
         yield "micropython.image_offset", f"must be below the partition table at {PARTITION_TABLE_OFFSET:#x}"
     for state, current in board.currents.items():
-        if not 0 <= current.ma <= 2000:
-            yield f"currents.{state}.ma", f"is {current.ma}, must be 0 to 2000"
-    if board.battery and not 1 <= board.battery.divider <= 20:
-        yield "battery.divider", f"is {board.battery.divider}, must be 1 to 20"
-    if board.battery and not 0 < board.battery.empty_mv < board.battery.full_mv <= 20_000:
-        yield "battery.empty_mv", "must be above 0 and below full_mv, which must not pass 20000"
+        yield from _figure_problems(f"currents.{state}", "ma", current.ma, current.worst_ma, 2000)
+    for step, timing in board.timings.items():
+        yield from _figure_problems(f"timings.{step}", "ms", timing.ms, timing.worst_ms, 60_000)
     for name, pin in vars(board.pins).items():
         if isinstance(pin, OutputPin) and pin.tone_hz is not None and not 20 <= pin.tone_hz <= 20_000:
             yield f"pins.{name}.tone_hz", f"is {pin.tone_hz}, must be 20 to 20000"
-    if board.sensor and not 0x08 <= board.sensor.address <= 0x77:
-        yield "sensor.address", f"is {board.sensor.address:#x}, must be a 7-bit I2C address (0x08 to 0x77)"
+    if board.sensor:
+        yield from _sensor_problems(board.sensor)
+
+
+def _figure_problems(key: str, unit: str, figure: float, worst: float | None, most: int) -> Iterator[tuple[str, str]]:
+    if not 0 <= figure <= most:
+        yield f"{key}.{unit}", f"is {figure}, must be 0 to {most}"
+    if worst is not None and not figure <= worst <= most:
+        yield f"{key}.worst_{unit}", f"is {worst}, must be {figure} to {most}"
+
+
+def _battery_problems(battery: Battery) -> Iterator[tuple[str, str]]:
+    if not 1 <= battery.divider <= 20:
+        yield "battery.divider", f"is {battery.divider}, must be 1 to 20"
+    if not 0 < battery.empty_mv < battery.full_mv <= 20_000:
+        yield "battery.empty_mv", "must be above 0 and below full_mv, which must not pass 20000"
+    if not 10 <= battery.capacity_mah <= 20_000:
+        yield "battery.capacity_mah", f"is {battery.capacity_mah}, must be 10 to 20000"
+    if not 0 <= battery.self_discharge_percent_month <= 30:
+        yield "battery.self_discharge_percent_month", "must be 0 to 30"
+    if not 2 <= len(battery.curve) <= MAX_CURVE_POINTS:
+        yield "battery.curve", f"has {len(battery.curve)} points, must have 2 to {MAX_CURVE_POINTS}"
+    for above, below in itertools.pairwise(battery.curve):
+        if not (above[0] > below[0] and above[1] > below[1]):
+            yield "battery.curve", f"does not fall from {list(above)} to {list(below)}"
+    if (battery.curve[0], battery.curve[-1]) != ((battery.full_mv, 100), (battery.empty_mv, 0)):
+        yield "battery.curve", f"must begin with [{battery.full_mv}, 100] and end with [{battery.empty_mv}, 0]"
+
+
+def _wake_problems(board: Board, wake: Wake) -> Iterator[tuple[str, str]]:
+    method = CHIPS[board.chip].wake_method
+    if wake.method != method:
+        yield "wake.method", f"is '{wake.method}', but the {board.chip} is woken by '{method}'"
+    if wake.method != "gpio":
+        return
+    minimum, since = board.micropython.minimum, ".".join(map(str, WAKE_ON_GPIO_SINCE))
+    if tuple(int(part) for part in minimum.split(".")) < WAKE_ON_GPIO_SINCE:
+        yield "micropython.minimum", f"is {minimum}, but waking by 'gpio' needs {since} or later"
+    if board.sensor and board.sensor.interrupt is not None and board.pins.button.active != "high":
+        yield "pins.button.active", "must be 'high' as the sensor's interrupt: by 'gpio' one level wakes for all pins"
+
+
+def _sensor_problems(sensor: Sensor) -> Iterator[tuple[str, str]]:
+    parts = sorted(path.stem for path in drivers_folder().glob("[a-z]*.py"))
+    if sensor.part not in parts:
+        close = did_you_mean(sensor.part, parts)
+        yield "sensor.part", f"there is no driver '{sensor.part}'{close}; there are: {', '.join(parts)}"
+    if not 0x08 <= sensor.address <= 0x77:
+        yield "sensor.address", f"is {sensor.address:#x}, must be a 7-bit I2C address (0x08 to 0x77)"
 
 
 def _partition_problems(board: Board) -> Iterator[tuple[str, str]]:
@@ -451,9 +438,20 @@ def _pin_problem(chip: ChipRules, use: _Use) -> str | None:
             gpio in chip.input_only and use.pull,
             f"GPIO {gpio} is input only and has no pull resistor; set pull = 'none'",
         ),
+        (use.held_active, "its pull is towards its active level, so it would always be active"),
+        (
+            use.wakes and use.pull and not chip.keeps_pulls,
+            f"GPIO {gpio} loses its internal pull in deep sleep on this chip, and would wake the board at once; "
+            "solder a resistor (100 kohm or more) and set pull = 'none'",
+        ),
         (
             use.adc and gpio not in chip.adc,
             f"GPIO {gpio} is not on ADC1, and ADC2 does not work while Wi-Fi is on",
+        ),
+        (
+            use.wakes and gpio not in chip.rtc,
+            f"GPIO {gpio} does not work in deep sleep, so it can't wake the board; those that can: "
+            f"{', '.join(map(str, sorted(chip.rtc)))}",
         ),
         (
             gpio in chip.strapping and not use.strapping_reason,

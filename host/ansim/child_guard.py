@@ -1,7 +1,7 @@
 """Runs a command that ends when its parent does: ``python child_guard.py LOCK_FD COMMAND...`` with a pipe as stdin.
 
-The parent keeps the pipe's other end; when it closes it, or dies in any way (SIGKILL too), the command is ended. The
-descriptor LOCK_FD is handed on to the command, so that a lock on it lasts exactly as long as the command runs.
+The parent keeps the pipe's other end; when it closes it, or dies in any way (SIGKILL too), the command is ended.
+SIGTERM and SIGHUP are handed on to it, and so is the descriptor LOCK_FD: a lock on that lasts as long as it runs.
 Started with -I -S; it may import the standard library only.
 """
 
@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
+import types
 
 _PATIENCE_S = 10
 
@@ -31,8 +32,17 @@ def _end_with_parent(child: "subprocess.Popen[bytes]") -> None:
 
 def main() -> int:
     lock, command = int(sys.argv[1]), sys.argv[2:]
+    # Before there is a command: a signal then must not end the guard alone.
+    started: list[subprocess.Popen[bytes]] = []
+
+    def hand_on(number: int, _frame: types.FrameType | None) -> None:
+        for each in started:
+            each.send_signal(number)
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, hand_on)
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=(lock,))
-    signal.signal(signal.SIGTERM, lambda *_: child.terminate())
+    started.append(child)
     threading.Thread(target=_end_with_parent, args=(child,), daemon=True).start()
     return child.wait()
 

@@ -11,18 +11,9 @@ from typing import NoReturn
 import click
 
 import ansim.commands
-from ansim.errors import AnsimError, BadInput
+from ansim.errors import AnsimError, BadInput, Interrupted, unforeseen
 from ansim.terminal import say
 from ansim_fw.version import VERSION
-
-# As shells say it of a program that Ctrl-C ended.
-EXIT_INTERRUPTED = 130
-
-
-class Interrupted(AnsimError):
-    """A person ended it with Ctrl-C."""
-
-    exit_code = EXIT_INTERRUPTED
 
 
 class CommandFolder(click.Group):
@@ -73,9 +64,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             sys.exit(error.exit_code)
         _fail(_misused(error), given)
     except click.Abort:
-        _fail(Interrupted("interrupted", "It is safe to run it again."), given)
+        _fail(Interrupted(), given)
     except Exception as error:
-        _fail(error if isinstance(error, AnsimError) else _unforeseen(error), given)
+        _fail(error if isinstance(error, AnsimError) else unforeseen(error), given)
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -90,11 +81,3 @@ def _fail(error: AnsimError, given: Sequence[str]) -> NoReturn:
 def _misused(error: click.UsageError) -> AnsimError:
     command = error.ctx.command_path if error.ctx else "ansim"
     return BadInput(error.format_message(), f"See: {command} --help")
-
-
-def _unforeseen(error: Exception) -> AnsimError:
-    if isinstance(error, OSError) and error.filename and error.strerror:
-        hint = "Check who owns it, and that the disk is not full."
-        return AnsimError(f"can't use {error.filename}: {error.strerror}", hint)
-    # Only its kind: the text of an error that nobody foresaw may hold a secret.
-    return AnsimError(f"unexpected {type(error).__name__}", "Run it as ansim --debug ... and report what it says.")

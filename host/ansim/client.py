@@ -3,7 +3,7 @@
 import json
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import serial
@@ -16,6 +16,8 @@ MAX_ANSWER_BYTES = 4096
 MAX_KEPT_ANNOUNCEMENTS = 256
 ANSWER_S = 5.0
 REPEAT_S = 1.0
+# What a device says that watches a movement or connects at this moment, and has the memory again in a few seconds.
+_FOR_NOW = "no memory"
 
 
 class Deadline:
@@ -68,7 +70,14 @@ def _objects(text: bytes) -> list[dict[str, Any]]:
 
 
 class Console:
-    """The console behind an open port; name is the port's, for messages."""
+    """The console behind an open port; name is the port's, for messages.
+
+    Attributes:
+        who: what is there, for messages; silence_hint: what to try when it does not answer.
+    """
+
+    who = "device"
+    silence_hint = "Is it flashed and switched on? A device in the REPL answers after a reset. To flash it: ansim flash"
 
     def __init__(self, link: serial.SerialBase, name: str) -> None:
         self.name = name
@@ -78,13 +87,22 @@ class Console:
         self._announcements: deque[dict[str, Any]] = deque(maxlen=MAX_KEPT_ANNOUNCEMENTS)
 
     def request(
-        self, cmd: str, members: dict[str, Any] | None = None, *, timeout_s: float = ANSWER_S, repeat: bool = False
+        self,
+        cmd: str,
+        members: dict[str, Any] | None = None,
+        *,
+        timeout_s: float = ANSWER_S,
+        repeat: bool = False,
+        again: bool = False,
+        seal: Callable[[bytes], bytes] = bytes,
     ) -> dict[str, Any]:
         """Send a request and return the result in its answer.
 
         Args:
             repeat: ask again every second, as a device that is just starting hears nothing; only for requests that
-                change nothing.
+                change nothing and are quick.
+            again: ask again if it has no memory at this moment, as with repeat; only for requests that change nothing.
+            seal: makes of the request what is sent, see console_key.py.
 
         Raises:
             BadInput: the request is longer than a device takes.
@@ -92,19 +110,23 @@ class Console:
             PortError: the port went away.
         """
         self._last_id += 1
-        text = json.dumps({"id": self._last_id, "cmd": cmd, **(members or {})}, separators=(",", ":"))
+        plain = json.dumps({"id": self._last_id, "cmd": cmd, **(members or {})}, separators=(",", ":"))
+        text = seal(plain.encode()).decode()
         if len(text.encode()) > json_seq.MAX_REQUEST:
             raise BadInput(f"the request {cmd} is longer than {json_seq.MAX_REQUEST} bytes", "Ask for less at once.")
         deadline = Deadline(timeout_s)
+        refused: dict[str, Any] | None = None
         while not deadline.expired:
             self._send(text)
-            wait = Deadline(min(REPEAT_S, deadline.remaining_s)) if repeat else deadline
-            if answer := self._answer(wait):
+            answer = self._answer(Deadline(min(REPEAT_S, deadline.remaining_s)) if repeat else deadline)
+            if answer and not ((repeat or again) and answer.get("error") == _FOR_NOW):
                 return self._result(cmd, answer)
-        raise DeviceError(
-            f"the device on {self.name} does not answer '{cmd}' ({timeout_s:g} s)",
-            "Is it flashed and switched on? A device in the REPL answers after a reset. To flash it: ansim flash",
-        )
+            if answer:
+                refused = answer
+                self._let_pass(Deadline(min(REPEAT_S, deadline.remaining_s)))
+        if refused:
+            return self._result(cmd, refused)
+        raise DeviceError(f"the {self.who} on {self.name} does not answer '{cmd}' ({timeout_s:g} s)", self.silence_hint)
 
     def announcements(self, deadline: Deadline | None = None) -> Iterator[dict[str, Any]]:
         """What the device says unasked, as it comes, until deadline (without one: for ever).
@@ -135,6 +157,10 @@ class Console:
                     return answer
         return None
 
+    def _let_pass(self, deadline: Deadline) -> None:
+        while self._answer(deadline):
+            pass
+
     def _keep(self, message: dict[str, Any]) -> bool:
         """Keep message if it is an announcement."""
         if isinstance(message.get("event"), str):
@@ -147,4 +173,4 @@ class Console:
         if answer.get("ok") is True and isinstance(result, dict):
             return result
         said = str(answer.get("error", "an answer without a result"))[:200]
-        raise DeviceError(f"the device on {self.name} refuses '{cmd}': {said}", str(answer.get("hint", ""))[:200])
+        raise DeviceError(f"the {self.who} on {self.name} refuses '{cmd}': {said}", str(answer.get("hint", ""))[:200])

@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import command
@@ -16,6 +17,17 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from ansim.errors import BadInput, ServiceError
 
 BUSY_TIMEOUT_MS = 5000
+# A server may take ten seconds to answer the first time. One that is silently gone, with the network or its machine, is
+# given up after as long, not after the quarter of an hour or the two hours of the system (libpq's names).
+_REACH = {
+    "connect_timeout": 10,
+    "tcp_user_timeout": 10_000,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+}
+# How long a transaction may take to say its next word.
+_IDLE_MS = 60_000
 # Any number that nothing else on a shared PostgreSQL server uses: "ansi".
 _MIGRATION_LOCK = 0x616E7369
 
@@ -36,6 +48,9 @@ class Database:
 
     def __init__(self, engine: sa.Engine, where: str) -> None:
         self._engine = engine
+        # SQLite's reading transactions are of this kind by themselves.
+        is_sqlite = engine.dialect.name == "sqlite"
+        self._reader = engine if is_sqlite else engine.execution_options(isolation_level="REPEATABLE READ")
         self.where = where
 
     @classmethod
@@ -43,7 +58,7 @@ class Database:
         """Open the database at a SQLAlchemy URL; make or migrate it first where that is needed.
 
         Args:
-            busy_timeout_ms: how long a call waits for another process that holds SQLite's lock.
+            busy_timeout_ms: how long a call waits for another process that holds a lock.
 
         Raises:
             BadInput: no such kind of database.
@@ -66,7 +81,10 @@ class Database:
         Raises:
             DatabaseUnavailable, ServiceError: as open.
         """
-        with self._translated(), self._engine.connect() as connection:
+        with self._translated(), self._reader.connect() as connection:
+            if connection.dialect.name == "postgresql":
+                # It holds nobody up, and may wait for whoever reads an export page by page.
+                connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
             yield connection
 
     @contextmanager
@@ -87,7 +105,8 @@ class Database:
 
     def _migrate(self) -> None:
         config = _alembic_config()
-        with self._translated(), self._engine.connect() as connection:
+        # One view: tables that another process makes between two looks are not another program's.
+        with self.reading() as connection:
             if self._is_current(connection, config):
                 return
         with self.writing() as connection:
@@ -125,13 +144,36 @@ def _engine(url: str, busy_timeout_ms: int) -> sa.Engine:
         if parsed.get_backend_name() == "sqlite":
             _prepare_file(parsed)
             return _sqlite_engine(parsed, busy_timeout_ms)
-        return sa.create_engine(parsed, hide_parameters=True, pool_pre_ping=True)
-    except (ArgumentError, NoSuchModuleError, ImportError) as error:
-        # The URL itself may hold a password, so it isn't shown.
+        if parsed.drivername in ("postgres", "postgresql"):
+            # The driver that ansim[postgres] installs, instead of SQLAlchemy's older default.
+            parsed = parsed.set(drivername="postgresql+psycopg")
+        return _server_engine(parsed, busy_timeout_ms)
+    except (ArgumentError, NoSuchModuleError, ImportError, ValueError):
+        # The URL may hold a password, so neither it nor what caused this, which may quote a part of it, is shown.
         raise BadInput(
             "can't use this database URL: not a URL, or no driver for it is installed",
-            "Use sqlite:////path/to/ansim.db, or install the driver (for PostgreSQL: pip install psycopg).",
-        ) from error
+            "Use sqlite:////path/to/ansim.db, or install the driver (for PostgreSQL: pip install 'ansim[postgres]').",
+        ) from None
+
+
+def _server_engine(url: sa.URL, busy_timeout_ms: int) -> sa.Engine:
+    engine = sa.create_engine(url, hide_parameters=True, pool_pre_ping=True)
+    if engine.dialect.name == "postgresql":
+
+        @sa.event.listens_for(engine, "do_connect")
+        def reach(_dialect: object, _record: object, _arguments: object, options: dict[str, Any]) -> None:
+            for name, value in _REACH.items():
+                options.setdefault(name, value)
+
+        @sa.event.listens_for(engine, "connect")
+        def configure(connection: Any, _record: object) -> None:
+            with connection.cursor() as cursor:
+                cursor.execute(f"SET lock_timeout = {int(busy_timeout_ms)}")
+                # A station that was stopped in the middle must not stop all others.
+                cursor.execute(f"SET idle_in_transaction_session_timeout = {_IDLE_MS}")
+            connection.commit()
+
+    return engine
 
 
 def _sqlite_engine(url: sa.URL, busy_timeout_ms: int) -> sa.Engine:
@@ -182,7 +224,10 @@ def _file_problem(path: Path) -> str:
 def _where(url: sa.URL) -> str:
     if url.get_backend_name() == "sqlite":
         return f"registry {url.database}"
-    return f"registry {url.render_as_string(hide_password=True)}"
+    # Only what says where it is. A password may stand among the options, too, and one with an @ reaches into the host.
+    host = (url.host or "").rpartition("@")[2] or None
+    place = sa.URL.create(url.drivername, url.username, host=host, port=url.port, database=url.database)
+    return f"registry {place.render_as_string()}"
 
 
 def _alembic_config() -> Config:

@@ -7,11 +7,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 
+from ansim.device_state import RETIRED
 from ansim.event import Event
 from ansim.gaps import DeviceIds
-from ansim.schema import NAME_CHARS, WITH_HOLES, device_states, faults
+from ansim.schema import NAME_CHARS, WITH_HOLES, device_states, devices, faults
 from ansim_fw.core import message
+
+# In each try another receiver was quicker with another device of the batch.
+_TRIES = 20
 
 # From here on boot numbers are random (docs/protocol.md, generation 2,047): the higher one need not be the newer.
 FIRST_RANDOM_BOOT = message.MAX_ID + 1 - (1 << 19)
@@ -101,13 +106,34 @@ def note(connection: sa.Connection, batch: Sequence[Event], live: bool) -> dict[
         said[each.device].append(each)
     if not said:
         return {}
-    before = {row["device"]: row for row in _rows(connection, said)}
-    after = {device: _after(before.get(device), mine, live) for device, mine in said.items()}
+    before, after = _hold(connection, said, live)
     if known := [{f"new_{name}": value for name, value in after[device].items()} for device in before]:
         connection.execute(_UPDATE, known)
-    if unknown := [row for device, row in after.items() if device not in before]:
-        connection.execute(device_states.insert(), unknown)
     return {device: _news(before.get(device), row, said[device][-1].received_at) for device, row in after.items()}
+
+
+_Rows = dict[str, dict[str, Any]]
+
+
+def _hold(connection: sa.Connection, said: Mapping[str, Sequence[Event]], live: bool) -> tuple[_Rows, _Rows]:
+    """Keep other receivers from these devices until the transaction ends; devices that were never heard get their row.
+
+    Returns:
+        the rows as they were, of those that had one, and all as they are to be.
+    """
+    for tries_left in reversed(range(_TRIES)):
+        try:
+            with connection.begin_nested():
+                before = {row["device"]: row for row in _rows(connection, said)}
+                after = {device: _after(before.get(device), mine, live) for device, mine in said.items()}
+                if unknown := [after[device] for device in sorted(after.keys() - before.keys())]:
+                    connection.execute(device_states.insert(), unknown)
+            break
+        except IntegrityError:
+            # Another receiver heard one of them for the first time just now, and has committed that.
+            if not tries_left:
+                raise
+    return before, after
 
 
 def find(connection: sa.Connection, limit: int | None) -> list[DeviceState]:
@@ -116,10 +142,16 @@ def find(connection: sa.Connection, limit: int | None) -> list[DeviceState]:
     return [DeviceState(**row._asdict()) for row in connection.execute(query)]
 
 
-def named(connection: sa.Connection, devices: Collection[str], lock: bool = False) -> list[DeviceState]:
+def named(connection: sa.Connection, names: Collection[str], lock: bool = False) -> list[DeviceState]:
     """Return these devices, as far as they were heard; lock: keep other receivers from changing them."""
-    query = sa.select(*_STATE_COLUMNS).where(device_states.c.device.in_(devices)).order_by(device_states.c.device)
+    query = sa.select(*_STATE_COLUMNS).where(device_states.c.device.in_(names)).order_by(device_states.c.device)
     return [DeviceState(**row._asdict()) for row in connection.execute(query.with_for_update() if lock else query)]
+
+
+def retired(connection: sa.Connection, names: Collection[str]) -> set[str]:
+    """Return those of these devices that the registry has out of service."""
+    query = sa.select(devices.c.device).where(devices.c.device.in_(names), devices.c.state == RETIRED)
+    return set(connection.execute(query).scalars())
 
 
 def give_up_holes(connection: sa.Connection, device: str) -> None:
@@ -137,9 +169,9 @@ def count(connection: sa.Connection) -> int:
     return found
 
 
-def mark_silent(connection: sa.Connection, devices: Collection[str]) -> None:
+def mark_silent(connection: sa.Connection, names: Collection[str]) -> None:
     """Note that the silence of these devices is on record."""
-    connection.execute(device_states.update().where(device_states.c.device.in_(devices)).values(silent=True))
+    connection.execute(device_states.update().where(device_states.c.device.in_(names)).values(silent=True))
 
 
 def with_holes(connection: sa.Connection) -> dict[str, tuple[int, DeviceIds]]:
@@ -157,9 +189,9 @@ def plausible_interval_min(event: Event) -> int | None:
     return found if isinstance(found, int) and 1 <= found <= message.MAX_INTERVAL_MIN else None
 
 
-def _rows(connection: sa.Connection, devices: Collection[str]) -> list[dict[str, Any]]:
+def _rows(connection: sa.Connection, names: Collection[str]) -> list[dict[str, Any]]:
     # In one order, so that two receivers which lock the same rows do not wait for each other.
-    query = sa.select(device_states).where(device_states.c.device.in_(devices)).order_by(device_states.c.device)
+    query = sa.select(device_states).where(device_states.c.device.in_(names)).order_by(device_states.c.device)
     return [row._asdict() for row in connection.execute(query.with_for_update())]
 
 

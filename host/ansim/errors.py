@@ -5,6 +5,8 @@ EXIT_BAD_INPUT = 2
 EXIT_PORT = 3
 EXIT_DEVICE = 4
 EXIT_SERVICE = 5
+# As shells say it of a program that Ctrl-C ended.
+EXIT_INTERRUPTED = 130
 
 
 class AnsimError(Exception):
@@ -45,3 +47,21 @@ class ServiceError(AnsimError):
     """The registry, broker or receiver can't be reached or refuses."""
 
     exit_code = EXIT_SERVICE
+
+
+class Interrupted(AnsimError):
+    """A person ended it, with Ctrl-C or otherwise."""
+
+    exit_code = EXIT_INTERRUPTED
+
+    def __init__(self, message: str = "interrupted", hint: str = "It is safe to run it again.") -> None:
+        super().__init__(message, hint)
+
+
+def unforeseen(error: Exception) -> AnsimError:
+    """Return what a person is told of an error that nobody has turned into one of these."""
+    if isinstance(error, OSError) and error.strerror:
+        hint = "Check who owns it, and that the disk is not full."
+        return AnsimError(f"can't use {error.filename or 'a file'}: {error.strerror}", hint)
+    # Only its kind: the text of an error that nobody foresaw may hold a secret.
+    return AnsimError(f"unexpected {type(error).__name__}", "Run it as ansim --debug ... and report what it says.")

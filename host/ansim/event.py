@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ansim.schema import REASON_CHARS
-from ansim_fw.core import message
+from ansim_fw.core import event_reader
 
 EventId = tuple[str, int, int]
 
@@ -25,6 +25,7 @@ class Event:
         received_at: when the broker stored it.
         occurred_at: when it happened; None when the device does not know.
         data: details of a fault or heartbeat.
+        state: of an alarm that is stored: raised, cancelled or handled, when it was delivered.
     """
 
     site: str
@@ -38,6 +39,7 @@ class Event:
     received_at: datetime
     occurred_at: datetime | None
     data: Mapping[str, str | int] | None = None
+    state: str | None = None
 
     @property
     def id(self) -> EventId:
@@ -62,7 +64,7 @@ def parse(subject: str, payload: bytes, received_at: datetime) -> Event:
     """
     site, device = _parse_subject(subject)
     try:
-        found: dict[str, Any] = message.decode_event(payload)
+        found: dict[str, Any] = event_reader.decode_event(payload)
     except ValueError as error:
         raise Rejected(str(error)[:REASON_CHARS]) from error
     age_ms = found.get("age_ms")
@@ -86,6 +88,6 @@ def _parse_subject(subject: str) -> tuple[str, str]:
     parts = subject.split(".")
     if len(parts) != 4 or parts[0] != "ansim" or parts[3] != "evt":
         raise Rejected("subject is not a device's")
-    if not all(part.isascii() and message.is_name(part) for part in parts[1:3]):
+    if not all(part.isascii() and event_reader.is_name(part) for part in parts[1:3]):
         raise Rejected("site or device is not legal")
     return parts[1], parts[2]

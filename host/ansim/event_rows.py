@@ -3,8 +3,9 @@
 import functools
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -26,6 +27,13 @@ class Outcome(Enum):
     CONFLICT = 3
 
 
+class Delivered(NamedTuple):
+    """What became of an event, and the event with its state."""
+
+    outcome: Outcome
+    event: Event
+
+
 def add(connection: sa.Connection, batch: Sequence[Event]) -> tuple[list[Outcome], list[Event]]:
     """Store the new events of batch, once each, and mark alarms that are cancelled.
 
@@ -44,6 +52,16 @@ def count_again(connection: sa.Connection, batch: Sequence[Event], outcomes: Seq
     again = Counter(each.id for each, outcome in zip(batch, outcomes, strict=True) if outcome is Outcome.AGAIN)
     for event_id, times in again.items():
         connection.execute(events.update().where(is_event(event_id)).values(deliveries=events.c.deliveries + times))
+
+
+def with_states(connection: sa.Connection, batch: Sequence[Event]) -> list[Event]:
+    """Return batch with the state that each of its alarms has in the database."""
+    states = {
+        (row.device, row.boot, row.seq): row.state
+        for parameters in _parameters(sorted({each.id for each in batch if each.type == "alarm"}))
+        for row in connection.execute(_states_query(_size(parameters)), parameters)
+    }
+    return [replace(each, state=states[each.id]) if each.id in states else each for each in batch]
 
 
 def as_row(event: Event) -> dict[str, Any]:
@@ -145,6 +163,11 @@ def _any_of(columns: _IdColumns, size: int) -> sa.ColumnElement[bool]:
 def _known_query(size: int) -> sa.Select[Any]:
     columns = (events.c.site, events.c.type, events.c.kind, events.c.of_boot, events.c.of_seq)
     return sa.select(*_ID_COLUMNS, *columns).where(_any_of(_ID_COLUMNS, size))
+
+
+@functools.cache
+def _states_query(size: int) -> sa.Select[Any]:
+    return sa.select(*_ID_COLUMNS, events.c.state).where(_any_of(_ID_COLUMNS, size))
 
 
 @functools.cache

@@ -10,11 +10,14 @@ from ansim.database import Database
 from ansim.device_rows import DeviceState
 from ansim.errors import BadInput
 from ansim.event import Event, EventId, Refused
-from ansim.event_rows import Outcome
+from ansim.event_rows import Delivered, Outcome
 from ansim.fault_rows import Fault
 from ansim.gaps import DeviceIds
 from ansim.quarantine_rows import as_refused, put_aside
 from ansim.schema import KEY_CHARS
+
+# What is beyond that is told with the events that come next.
+_MOST_UNTOLD = 1000
 
 OnFault = Callable[[Fault], None]
 
@@ -32,38 +35,42 @@ class EventStore:
         self._database = database
         self._on_fault = on_fault
 
-    def store(self, batch: Sequence[Event], refused: Sequence[Refused] = ()) -> list[Outcome]:
+    def store(self, batch: Sequence[Event], refused: Sequence[Refused] = ()) -> list[Delivered]:
         """Store a batch and what was refused; all of it is durable when this returns, or nothing is stored.
 
         Returns:
-            what became of each event of batch, in its order.
+            what became of each event of batch, in its order; an alarm that is cancelled already says so.
 
         Raises:
-            DatabaseRefused: nothing was stored; an event in it can't be, or another receiver stored it just now.
+            DatabaseRefused: nothing was stored; an event in it can't be.
         """
         with self._database.writing() as connection:
+            # The devices first: their rows keep other receivers from events, and cancels of them, in this moment.
+            news = device_rows.note(connection, batch, live=True)
             outcomes, fresh = event_rows.add(connection, batch)
             event_rows.count_again(connection, batch, outcomes)
-            changed = fault_rows.follow(connection, fresh, device_rows.note(connection, batch, live=True))
+            changed = fault_rows.follow(connection, fresh, news)
             conflicts = [each for each, outcome in zip(batch, outcomes, strict=True) if outcome is Outcome.CONFLICT]
             put_aside(connection, [*refused, *map(as_refused, conflicts)])
+            found = event_rows.with_states(connection, batch)
         self._tell(changed)
-        return outcomes
+        return [Delivered(outcome, each) for outcome, each in zip(outcomes, found, strict=True)]
 
     def store_again(self, batch: Sequence[Event]) -> list[Event]:
         """Store those events of batch that are missing, of which this receiver or another had all once.
 
         Returns:
-            the events that were missing.
+            the events that were missing; an alarm that is cancelled already says so.
 
         Raises:
-            DatabaseRefused: as store.
+            DatabaseRefused: nothing was stored; an event in it can't be, or another receiver stored it just now.
         """
         with self._database.writing() as connection:
             _, fresh = event_rows.add(connection, batch)
             changed = fault_rows.follow(connection, fresh, device_rows.note(connection, fresh, live=False))
+            found = event_rows.with_states(connection, fresh)
         self._tell(changed)
-        return fresh
+        return found
 
     def alarms(self, *, open_only: bool = False, limit: int | None = None) -> list[Alarm]:
         """Return alarms, newest first; open_only: those that are neither cancelled nor handled."""
@@ -83,10 +90,10 @@ class EventStore:
             raise BadInput(f"there is no alarm {device[:40]} {boot} {seq}", "List them with: ansim alarms")
         return alarm
 
-    def untold(self, limit: int) -> list[Alarm]:
-        """Return up to limit handled alarms whose devices were not told of it while they were heard."""
+    def untold(self, devices: Collection[str]) -> list[Alarm]:
+        """Return handled alarms of which these devices were not told while they were heard; at most 1000 at a time."""
         with self._database.reading() as connection:
-            return alarm_rows.untold(connection, limit)
+            return alarm_rows.untold(connection, devices, _MOST_UNTOLD)
 
     def note_told(self, told: Sequence[EventId]) -> None:
         """Note that the devices of these alarms were told now, while they were heard."""
@@ -156,7 +163,7 @@ class EventStore:
         return closed
 
     def note_silent(self, suspects: Mapping[str, int]) -> list[DeviceState]:
-        """Note as silent those devices that still have the given signs.
+        """Note as silent those devices that still have the given signs and are not out of service.
 
         Returns:
             all suspects as they are now; those whose signs differ were heard by another receiver.
@@ -166,7 +173,12 @@ class EventStore:
         """
         with self._database.writing() as connection:
             states = device_rows.named(connection, suspects, lock=True)
-            silent = [each for each in states if each.signs == suspects[each.device] and not each.silent]
+            retired = device_rows.retired(connection, suspects)
+            silent = [
+                each
+                for each in states
+                if each.signs == suspects[each.device] and not each.silent and each.device not in retired
+            ]
             changed = fault_rows.begin_silence(connection, silent)
             device_rows.mark_silent(connection, [each.device for each in silent])
         self._tell(changed)

@@ -7,7 +7,7 @@ import ssl
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from nats.aio.client import Client, RawCredentials
 from nats.aio.msg import Msg
@@ -71,6 +71,8 @@ _CONSUMER_CONFIG = ConsumerConfig(
     max_ack_pending=8 * BATCH,
 )
 
+_T = TypeVar("_T")
+
 Notice = Callable[[str], None]
 
 
@@ -97,6 +99,8 @@ async def connect(home: Home, fleet: Fleet, notice: Notice) -> Client:
             user_credentials=RawCredentials(secret_files.read(home.keys / "receiver.creds").decode()),
             tls=ssl.create_default_context(cadata=load_ca(home)),
             name="ansim receiver",
+            # nats-py's own limit of 2 s keeps receivers away from a broker that is busy with a whole city's handshakes.
+            connect_timeout=_CONNECT_S,
             max_reconnect_attempts=-1,
             reconnect_time_wait=1,
             disconnected_cb=watch.lost,
@@ -108,8 +112,7 @@ async def connect(home: Home, fleet: Fleet, notice: Notice) -> Client:
     await asyncio.wait(either, timeout=_CONNECT_S, return_when=asyncio.FIRST_COMPLETED)
     if connecting.done() and connecting.exception() is None:
         return client
-    connecting.cancel()
-    await asyncio.gather(connecting, return_exceptions=True)
+    await end(connecting)
     await leave(client)
     raise watch.failure.result() if watch.failure.done() else watch.unreachable()
 
@@ -120,18 +123,26 @@ async def leave(client: Client, stream: "EventStream | None" = None, untaken: It
     Args:
         untaken: see EventStream.close.
     """
-    # On a connection whose TLS handshake failed nats-py may wait for ever.
     if stream is not None:
-        await _give_up(asyncio.ensure_future(stream.close(untaken)))
-    await _give_up(asyncio.ensure_future(client.close()))
+        closing = asyncio.ensure_future(stream.close(untaken))
+        done, _ = await asyncio.wait({closing}, timeout=_LEAVE_S)
+        if done:
+            closing.result()
+        await end(closing)
+    # On a connection whose TLS handshake failed nats-py may wait for ever, and on one that was lost fail: there is
+    # nothing to close then.
+    leaving = asyncio.ensure_future(client.close())
+    await asyncio.wait({leaving}, timeout=_LEAVE_S)
+    await end(leaving)
 
 
-async def _give_up(task: asyncio.Future[None]) -> None:
-    """Wait for task, but not longer than a moment; raises what it raises."""
-    done, _ = await asyncio.wait({task}, timeout=_LEAVE_S)
-    task.cancel()
-    if done:
-        task.result()
+async def end(task: asyncio.Future[_T]) -> None:
+    """Cancel task until it has ended; before Python 3.12 wait_for, which nats-py uses, may lose a cancellation."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=0.1)
+    if not task.cancelled():
+        task.exception()  # looked at, so that asyncio does not tell of it
 
 
 async def ensure_stream(jetstream: JetStreamContext, config: StreamConfig) -> None:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from ansim import device_rows
 from ansim.device_rows import DeviceNews, DeviceState
 from ansim.event import Event
 from ansim.gaps import DeviceIds
@@ -120,9 +121,15 @@ def begin_gap(connection: sa.Connection, state: DeviceState, ids: DeviceIds, at:
 
 def close(connection: sa.Connection, device: str, kind: str, by: str, at: datetime) -> Fault | None:
     """End a fault that a person has dealt with, and return it; None when there is no such fault."""
-    ledger = _Ledger(connection, {device})
+    ledger = _held(connection, device)
     ledger.end((each for each in ledger.of(device) if each.kind == kind), at, by)
     return ledger.changed[0] if ledger.changed else None
+
+
+def end_all(connection: sa.Connection, device: str, by: str, at: datetime) -> None:
+    """End the open faults of a device that is out of service."""
+    ledger = _held(connection, device)
+    ledger.end(ledger.of(device), at, by)
 
 
 class _Ledger:
@@ -173,6 +180,13 @@ class _Ledger:
         )
         row = self._connection.execute(query.limit(1)).first()
         return None if row is None else row.occurred_at or row.received_at
+
+
+def _held(connection: sa.Connection, device: str) -> _Ledger:
+    """Return the open faults of device; receivers that begin or end one in this moment are waited for, or wait."""
+    # The device first, as receivers do, or each would wait for what the other holds.
+    device_rows.named(connection, [device], lock=True)
+    return _Ledger(connection, {device})
 
 
 def _end_by_news(ledger: _Ledger, device: str, news: DeviceNews) -> None:

@@ -12,7 +12,7 @@ from ansim import secret_files
 from ansim.errors import BadInput, ServiceError
 from ansim.home import Home
 from ansim.nvs import check_wifi
-from ansim.registry import ROLES, checked_name
+from ansim.place import ROLES, checked_name
 from ansim_fw.core import config
 
 DEFAULT_MQTT_PORT = 8883
@@ -20,7 +20,7 @@ DEFAULT_CLIENT_PORT = 4222
 MAX_NETWORKS = 8
 
 _HOST = re.compile(r"(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*")
-_KEYS = ("site", "role", "heartbeat_min", "spread_s", "broker")
+_KEYS = ("site", "role", "heartbeat_min", "spread_s", "fall", "broker")
 _BROKER_KEYS = ("host", "port", "client_port")
 
 
@@ -44,6 +44,7 @@ class Fleet:
         heartbeat_min: minutes between heartbeats of a new device.
         spread_s: over how many seconds a fleet spreads when it comes back; it makes its number of devices divided by
             this many connections a second.
+        fall: how a new device is worn: 0 tells no falls, 1 on the body, 2 on the wrist.
         role: a new device's, unless told otherwise.
         wifi: in the order of preference.
     """
@@ -54,6 +55,7 @@ class Fleet:
     client_port: int = DEFAULT_CLIENT_PORT
     heartbeat_min: int = config.default("heartbeat_min")
     spread_s: int = config.default("spread_s")
+    fall: int = config.default("fall")
     role: str = ROLES[0]
     wifi: tuple[WifiNetwork, ...] = ()
 
@@ -121,6 +123,7 @@ def _check(fleet: Fleet) -> None:
     _checked_port("client_port", fleet.client_port)
     _check_setting("heartbeat_min", fleet.heartbeat_min, "It is the number of minutes between two signs of life.")
     _check_setting("spread_s", fleet.spread_s, "It is the seconds over which devices come back after an outage.")
+    _check_setting("fall", fleet.fall, "It is how devices are worn: 1 on the body, 2 on the wrist, 0 tells no falls.")
     if fleet.role not in ROLES:
         raise BadInput(
             f"role {str(fleet.role)[:40]!r} is not known{_did_you_mean(str(fleet.role), ROLES)}",
@@ -198,6 +201,7 @@ def _toml(fleet: Fleet) -> str:
         f'role = "{fleet.role}"\n'
         f"heartbeat_min = {fleet.heartbeat_min}\n"
         f"spread_s = {fleet.spread_s}\n"
+        f"fall = {fleet.fall}  # worn on the body (1), on the wrist (2); 0 tells no falls\n"
         "\n"
         "[broker]\n"
         f'host = "{fleet.host}"  # as devices reach it\n'

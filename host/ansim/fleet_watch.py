@@ -2,11 +2,9 @@
 
 import asyncio
 import time
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 
-from ansim.alarm_rows import Alarm
 from ansim.database import DatabaseRefused, DatabaseUnavailable
 from ansim.device_rows import DeviceState, plausible_interval_min
 from ansim.event import Event
@@ -19,15 +17,14 @@ LOOK_S = 2
 
 # A batch that is not committed after so long, or events older than this when they are: we do not hear just now.
 _BEHIND_MS = 5_000
-# So many devices are noted as silent in one transaction, and so many handled alarms kept for devices that are away.
+# So many devices are noted as silent in one transaction.
 _CHUNK = 500
-_MOST_UNTOLD = 10_000
 _MS_PER_MIN = 60_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class FleetWatch:
-    """Finds devices that are silent and events that are missing, and knows which handled alarms are to be told.
+    """Finds devices that are silent and events that are missing.
 
     Everything is reckoned by a clock that only runs forward. The broker's clock, which dates all events, is compared
     with it at each look; this machine's own is not used.
@@ -51,15 +48,6 @@ class FleetWatch:
         self._caught_up = False
         self._signs: dict[str, int] = {}
         self._silent: set[str] = set()
-        self._untold: dict[str, list[Alarm]] = {}
-
-    def untold(self, devices: Iterable[str]) -> list[Alarm]:
-        """Return the handled alarms of these devices of which they have not heard."""
-        return [alarm for device in set(devices) for alarm in self._untold.get(device, ())]
-
-    def told(self, alarms: Iterable[Alarm]) -> None:
-        for each in alarms:
-            self._untold.pop(each.device, None)
 
     def taking(self) -> None:
         """Note that a batch is at hand, and not committed."""
@@ -86,7 +74,6 @@ class FleetWatch:
         place = await stream.place()
         try:
             await self._take_place(place)
-            self._untold = await asyncio.to_thread(self._load_untold)
             if place is not None and self._supervisor.settled(_now_ms()):
                 await self._take_back()
                 await self._note_silent()
@@ -186,12 +173,6 @@ class FleetWatch:
         devices = await asyncio.to_thread(self._store.with_holes)
         for device in self._holes.overdue(_now_ms(), devices):
             await asyncio.to_thread(self._store.note_gap, device, devices[device][1], at)
-
-    def _load_untold(self) -> dict[str, list[Alarm]]:
-        found = defaultdict[str, list[Alarm]](list)
-        for alarm in self._store.untold(_MOST_UNTOLD):
-            found[alarm.device].append(alarm)
-        return found
 
 
 def _chunks(devices: Collection[str]) -> list[list[str]]:

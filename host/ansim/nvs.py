@@ -30,6 +30,8 @@ class Settings:
         host: the broker's name or address.
         ca_der: the certificate that the broker's own is signed with, DER.
         generation: how often this device has been provisioned, from 1; its first boot number follows from it.
+        fall: how the device is worn, as core.config says.
+        console_key: what opens its console for changes (console_key.py); empty: it is open.
     """
 
     device: str
@@ -43,6 +45,8 @@ class Settings:
     ca_der: bytes = field(repr=False)
     wifi: tuple[tuple[str, str], ...] = field(repr=False)
     jwt: str = field(repr=False)
+    fall: int = config.default("fall")
+    console_key: bytes = field(default=b"", repr=False)
 
 
 def check_wifi(ssid: str, passphrase: str) -> None:
@@ -109,6 +113,8 @@ def _blobs(settings: Settings) -> dict[str, bytes]:
         "jwt": settings.jwt.encode(),
         "ca": settings.ca_der,
     }
+    if settings.console_key:
+        blobs["ckey"] = settings.console_key
     for key, blob in blobs.items():
         if not 1 <= len(blob) <= MAX_BLOB_BYTES:
             hint = "A device takes at most 8 Wi-Fi networks, fewer where names and passphrases are long."
@@ -129,4 +135,6 @@ def _numbers(settings: Settings) -> dict[str, int]:
         "hb_min": config.check("heartbeat_min", settings.heartbeat_min),
         "spread_s": config.check("spread_s", settings.spread_s),
         "cancel_s": config.default("cancel_s"),
+        "prealarm_s": config.default("prealarm_s"),
+        "fall": config.check("fall", settings.fall),
     }

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Sequence
 
 import click
 
@@ -26,6 +27,20 @@ def ask_network(ssid: str) -> WifiNetwork:
         passphrase = _asked(ssid) if sys.stdin.isatty() else _piped(ssid)
     check_wifi(ssid, passphrase)
     return WifiNetwork(ssid, passphrase)
+
+
+def ask_networks(ssids: Sequence[str]) -> list[WifiNetwork]:
+    """The Wi-Fi networks called ssids with their passphrases; a pipe has a line for each.
+
+    Raises:
+        BadInput: as ask_network, or the environment has one passphrase for several networks.
+    """
+    if len(ssids) > 1 and WIFI_VARIABLE in os.environ:
+        raise BadInput(
+            f"{WIFI_VARIABLE} is one passphrase, and there are {len(ssids)} Wi-Fi networks: {', '.join(ssids)}",
+            "Pipe one a line, in this order, or add them to the fleet: ansim init --wifi-ssid NAME",
+        )
+    return [ask_network(ssid) for ssid in ssids]
 
 
 def _asked(ssid: str) -> str:

@@ -17,7 +17,7 @@ from ansim.event import Event
 from ansim.event_archive import EventArchive
 from ansim.event_rows import Outcome
 from ansim.event_store import EventStore, OnFault
-from ansim.event_stream import BrokerUnreachable, EventStream, Notice, StreamLost, connect, leave
+from ansim.event_stream import BrokerUnreachable, EventStream, Notice, StreamLost, connect, end, leave
 from ansim.fleet import Fleet
 from ansim.fleet_watch import LOOK_S, FleetWatch
 from ansim.home import Home
@@ -36,7 +36,8 @@ class Receiver:
     """One receiver; several may run at the same time and share the events.
 
     Args:
-        on_event: called after an event is committed and acknowledged, with it and whether it is new (not a repetition).
+        on_event: called after an event is committed and acknowledged, with it and whether it is new (not a repetition);
+            an alarm has its state: it may be cancelled already.
         on_notice: called with what a person should know: broker or database lost and found, messages refused.
         on_fault: called, from any thread, with each fault that began or ended.
         reach_ms: how long a living device may take to be heard; None: as long as the fleet's settings make it.
@@ -87,7 +88,7 @@ class Receiver:
             while not self._stop.is_set():
                 await self._receive_from(stream, client, catching_up)
         finally:
-            await _end(watching)
+            await end(watching)
             await leave(client, stream, self._untaken)
         if not watching.cancelled():
             watching.result()
@@ -137,36 +138,47 @@ class Receiver:
             await asyncio.wait({waiting, stopping}, return_when=asyncio.FIRST_COMPLETED)
             return waiting.result() if waiting.done() else None
         finally:
-            await _end(waiting)
-            await _end(stopping)
+            await end(waiting)
+            await end(stopping)
 
     async def _process(self, client: Client, messages: Sequence[Msg]) -> None:
         taken = [batch.take(each) for each in messages]
         self._watch.taking()
-        outcomes = await self._persist(lambda: batch.store(self._store, taken))
-        if outcomes is None:
+        kept = await self._persist(lambda: self._keep(taken))
+        if kept is None:
             self._untaken = messages
             return
-        heard = [each.event for each in taken if each.event is not None]
-        self._watch.took(heard)
+        outcomes, handled = kept
+        self._watch.took([each.event for each in taken if each.event is not None])
+        # What waits for a device goes out before the acknowledgement that it waits for: then it may switch off.
+        with contextlib.suppress(NatsError, OSError):
+            await self._tell_handled(client, handled)
         for each, outcome in zip(taken, outcomes, strict=True):
             # A connection that is lost here loses no event: the broker delivers it again, the device sends it again.
             with contextlib.suppress(NatsError, OSError):
                 await self._answer(client, each, outcome)
-        if handled := self._watch.untold(each.device for each in heard):
-            await self._tell_handled(client, handled)
+        if handled:
+            await self._note_told(client, handled)
+
+    def _keep(self, taken: Sequence[batch.Taken]) -> tuple[list[Outcome | None], list[Alarm]]:
+        """Store a batch; return what became of each, and of which handled alarms their devices have not heard."""
+        outcomes = batch.store(self._store, taken)
+        try:
+            return outcomes, self._store.untold({each.event.device for each in taken if each.event is not None})
+        except DatabaseUnavailable:
+            # The batch is stored. They are told when they are heard again.
+            return outcomes, []
 
     async def _tell_handled(self, client: Client, handled: Sequence[Alarm]) -> None:
         """Tell devices that were just heard which of their alarms are closed."""
-        try:
-            for each in handled:
-                await client.publish(command_subject(each.site, each.device), message.handled(each.boot, each.seq))
+        for each in handled:
+            await client.publish(command_subject(each.site, each.device), message.handled(each.boot, each.seq))
+
+    async def _note_told(self, client: Client, handled: Sequence[Alarm]) -> None:
+        """Note what was told, if the broker has it; what it has not is told again when the device is heard again."""
+        with contextlib.suppress(NatsError, OSError):
             await client.flush(_FLUSH_S)
-        except (NatsError, OSError):
-            # They are told when they are heard again.
-            return
-        self._watch.told(handled)
-        await self._persist(lambda: self._store.note_told([each.id for each in handled]))
+            await self._persist(lambda: self._store.note_told([each.id for each in handled]))
 
     async def _persist(self, call: Callable[[], _T]) -> _T | None:
         """Return what call gives, in a thread, trying until the database takes it; None when stopped before."""
@@ -201,13 +213,6 @@ class Receiver:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stop.wait(), seconds)
         return self._stop.is_set()
-
-
-async def _end(task: asyncio.Future[_T]) -> None:
-    """Cancel task until it has ended; before Python 3.12 wait_for, which nats-py uses, may lose a cancellation."""
-    while not task.done():
-        task.cancel()
-        await asyncio.wait({task}, timeout=0.1)
 
 
 def command_subject(site: str, device: str) -> str:

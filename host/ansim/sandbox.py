@@ -16,11 +16,13 @@ from ansim.errors import ServiceError
 from ansim.event import Event
 from ansim.fleet import Fleet, WifiNetwork
 from ansim.home import Home
+from ansim.kept_ports import kept_ports
 from ansim.receiver import Receiver
 from ansim.virtual import VirtualBoard, start_board, stop_board
 
 WIFI = WifiNetwork("sandbox", "peace-of-mind")
 _START_S = 20.0
+_STOP_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class BackgroundReceiver:
         self._changed = threading.Condition()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._receiver: Receiver | None = None
-        self._thread = threading.Thread(target=self._run, name="receiver")
+        self._thread = threading.Thread(target=self._run, name="receiver", daemon=True)
         self._ready = threading.Event()
 
     def __enter__(self) -> "BackgroundReceiver":
@@ -55,7 +57,9 @@ class BackgroundReceiver:
         if self._loop is not None and self._receiver is not None:
             with contextlib.suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._receiver.stop)
-        self._thread.join()
+        self._thread.join(_STOP_S)
+        if self._thread.is_alive():
+            raise ServiceError(f"the receiver did not end in {_STOP_S:g} s", "This is a defect: please report it.")
 
     def heard(self) -> list[Heard]:
         """Return what was heard so far."""
@@ -104,20 +108,26 @@ class BackgroundReceiver:
 class Sandbox:
     """A fleet with broker and receiver in folder, as a context manager; ends all that it started.
 
+    Args:
+        host: the name or address by which its devices reach this machine.
+        wifi: the network that they join.
+
     Attributes:
         home: its home, which no other one shares.
         broker, receiver: running while the context lasts.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, host: str = "localhost", wifi: WifiNetwork = WIFI) -> None:
         self.home = Home(folder)
+        self.wifi = wifi
+        self.host = host
         self._boards: list[VirtualBoard] = []
         self._ending = contextlib.ExitStack()
 
     def __enter__(self) -> "Sandbox":
         with contextlib.ExitStack() as starting:
             self.make_fleet()
-            self.broker = starting.enter_context(Broker(self.home, mqtt_port=0, client_port=0))
+            self.broker = starting.enter_context(Broker(self.home, *starting.enter_context(kept_ports())))
             self.receiver = starting.enter_context(BackgroundReceiver(self.home))
             self._ending = starting.pop_all()
         return self
@@ -129,19 +139,31 @@ class Sandbox:
 
     def make_fleet(self) -> None:
         """Make keys, certificates and settings, as ``ansim init`` does."""
-        fleet = Fleet(site="sandbox", role="hub", port=0, client_port=0, spread_s=0).with_network(WIFI)
+        fleet = Fleet(site="sandbox", host=self.host, role="hub", port=0, client_port=0, spread_s=0)
+        fleet = fleet.with_network(self.wifi)
         credentials.make(self.home, fleet.host)
         fleet.save_wifi(self.home)
         fleet.save(self.home)
 
-    def start_board(self, name: str = "virtual", *, paced: bool = False) -> VirtualBoard:
+    def start_board(
+        self,
+        name: str = "virtual",
+        *,
+        board: str = "virtual",
+        paced: bool = False,
+        speed: int = 1,
+        skip_sleep: bool = False,
+    ) -> VirtualBoard:
         """Start a virtual board in reach of the fleet's Wi-Fi; it ends with the sandbox."""
-        board = start_board(self.home, name, paced=paced, with_parent=True)
-        self._boards.append(board)
-        board.control.network(WIFI.ssid, WIFI.passphrase)
-        return board
+        started = start_board(
+            self.home, name, board=board, paced=paced, speed=speed, skip_sleep=skip_sleep, with_parent=True
+        )
+        self._boards.append(started)
+        started.control.network(self.wifi.ssid, self.wifi.passphrase)
+        return started
 
     def stop_board(self, board: VirtualBoard) -> None:
-        """End one of its boards before the sandbox ends."""
-        self._boards.remove(board)
-        stop_board(board)
+        """End one of its boards before the sandbox ends; one that has ended already is fine."""
+        if board in self._boards:
+            self._boards.remove(board)
+            stop_board(board)

@@ -9,6 +9,7 @@ NAME_CHARS = 24
 KEY_CHARS = 64
 REASON_CHARS = 200
 SUBJECT_CHARS = 128
+SSID_CHARS = 32
 
 
 class UtcDateTime(sa.types.TypeDecorator[datetime]):
@@ -31,6 +32,7 @@ UNTOLD_ALARM = sa.text("state = 'handled' AND told_at IS NULL")
 RESTORE = sa.text("type = 'restore'")
 OPEN_FAULT = sa.text("until IS NULL")
 WITH_HOLES = sa.text("missing > 0")
+TAKEN = sa.text("place > 0 AND state <> 'retired'")
 
 devices = sa.Table(
     "devices",
@@ -46,17 +48,83 @@ devices = sa.Table(
     sa.Column("credential_key", sa.String(KEY_CHARS)),
     sa.Column("credential_jti", sa.String(KEY_CHARS)),
     sa.Column("credential_issued_at", UtcDateTime),
+    # The broker refuses credentials of generations up to this one; a retired device's, all.
+    sa.Column("revoked_generation", sa.Integer, nullable=False, server_default="0"),
+    # One of ansim.registry.STATES.
+    sa.Column("state", sa.String(NAME_CHARS), nullable=False, server_default="unfinished"),
+    # What the city calls the home it is in; empty: none was said.
+    sa.Column("household", sa.String(KEY_CHARS), nullable=False, server_default=""),
+    # The device that took its place; empty: none.
+    sa.Column("replaced_by", sa.String(NAME_CHARS), nullable=False, server_default=""),
+    # The place that it has of a manifest, from 1; 0: of none.
+    sa.Column("manifest", sa.String(KEY_CHARS), nullable=False, server_default=""),
+    sa.Column("place", sa.Integer, nullable=False, server_default="0"),
+)
+# No place twice, however many stations there are.
+sa.Index(
+    "devices_places",
+    devices.c.manifest,
+    devices.c.place,
+    unique=True,
+    sqlite_where=TAKEN,
+    postgresql_where=TAKEN,
 )
 
-history = sa.Table(
-    "history",
+manifests = sa.Table(
+    "manifests",
     metadata,
-    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("device", sa.String(NAME_CHARS), sa.ForeignKey("devices.device"), nullable=False, index=True),
+    sa.Column("name", sa.String(KEY_CHARS), primary_key=True),
+    # Of what it orders (ansim.manifest).
+    sa.Column("digest", sa.String(KEY_CHARS), nullable=False),
+    sa.Column("begun_at", UtcDateTime, nullable=False),
+)
+
+manifest_orders = sa.Table(
+    "manifest_orders",
+    metadata,
+    sa.Column("manifest", sa.String(KEY_CHARS), sa.ForeignKey("manifests.name"), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    # Of the file that it was read from.
+    sa.Column("line", sa.Integer, nullable=False),
+    sa.Column("site", sa.String(NAME_CHARS), nullable=False),
+    sa.Column("role", sa.String(NAME_CHARS), nullable=False),
+    sa.Column("wifi", sa.String(SSID_CHARS), nullable=False),
+    sa.Column("household", sa.String(KEY_CHARS), nullable=False),
+    sa.Column("count", sa.Integer, nullable=False),
+)
+
+# Triggers refuse to change or remove a row (ansim.ledger).
+ledger = sa.Table(
+    "ledger",
+    metadata,
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("station", sa.String(KEY_CHARS), nullable=False),
+    sa.Column("device", sa.String(NAME_CHARS), sa.ForeignKey("devices.device"), nullable=False),
     sa.Column("action", sa.String(NAME_CHARS), nullable=False),
     sa.Column("result", sa.String(NAME_CHARS), nullable=False),
     sa.Column("details", sa.JSON, nullable=False),
+    sa.Column("hash", sa.String(KEY_CHARS), nullable=False),
+    sa.Index("ledger_of_device", "device", "seq"),
+)
+
+# One row: the last entry of the ledger. Who appends holds its lock.
+ledger_head = sa.Table(
+    "ledger_head",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("seq", sa.Integer, nullable=False),
+    sa.Column("hash", sa.String(KEY_CHARS), nullable=False),
+)
+
+# One row, once its signing keys were changed: the fleet's account, signed in the operator's name (ansim.account).
+fleet_account = sa.Table(
+    "fleet_account",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("token", sa.Text, nullable=False),
+    # A broker goes by it, so what its newest key signs is let in.
+    sa.Column("taken", sa.Boolean, nullable=False),
 )
 
 # No foreign key to devices: an alarm of a device unknown to this registry must be stored all the same.

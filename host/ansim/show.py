@@ -15,9 +15,12 @@ from ansim.boards import board_names
 from ansim.client import Console
 from ansim.home import Home
 from ansim.serial_link import AUTO, PORT_HELP, open_port
-from ansim.terminal import say
+from ansim.terminal import printable, say
 
 port_option = click.option("--port", "-p", default=AUTO, show_default=True, help=PORT_HELP)
+ports_option = click.option(
+    "--port", "-p", "ports", multiple=True, default=[AUTO], show_default=True, help=f"{PORT_HELP} May be repeated."
+)
 board_option = click.option("--board", "-b", required=True, help=f"One of: {', '.join(board_names())}.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object for a program.")
 
@@ -80,5 +83,5 @@ def show_facts(facts: dict[str, Any], as_json: bool) -> None:
     table = Table(show_header=False, box=None, pad_edge=False)
     for name, value in facts.items():
         shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        table.add_row(Text(name, style="bold"), Text(shown))
+        table.add_row(Text(name, style="bold"), Text(printable(shown)))
     Terminal(highlight=False, soft_wrap=True).print(table)

@@ -3,7 +3,7 @@
 import hashlib
 import importlib.metadata
 
-from esptool.bin_image import ELFSection, ESP32FirmwareImage
+from esptool.bin_image import ELFSection, ESP32C3FirmwareImage, ESP32FirmwareImage
 
 from ansim.boards import PARTITION_TABLE_OFFSET, Board
 from ansim.errors import AnsimError
@@ -21,7 +21,10 @@ from ansim.micropython_image import (
 # Where the linker puts the first byte of a bootloader's data and of an app's read-only data on the ESP32.
 BOOTLOADER_ADDRESS = 0x3FFF0018
 APP_ADDRESS = 0x3F400020
-ENTRY_ADDRESS = 0x40080000
+# The same on each chip, and where its programs start.
+_ADDRESSES = {"esp32": (BOOTLOADER_ADDRESS, APP_ADDRESS), "esp32c3": (0x3FCD5820, 0x3C000020)}
+_ENTRIES = {"esp32": 0x40080000, "esp32c3": 0x40380000}
+_IMAGES = {"esp32": ESP32FirmwareImage, "esp32c3": ESP32C3FirmwareImage}
 
 
 def stand_in_image(board: Board) -> MicroPythonImage:
@@ -42,19 +45,20 @@ def stand_in_image(board: Board) -> MicroPythonImage:
         ) from error
     text = f"{STAND_IN_PROJECT}: no program for a chip; runs MicroPython's unix port {version}".encode()
     first = board.micropython.image_offset
-    data = program(BOOTLOADER_ADDRESS, text).ljust(PARTITION_TABLE_OFFSET - first, b"\xff")
+    bootloader_address, app_address = _ADDRESSES[board.chip]
+    data = program(bootloader_address, text, board.chip).ljust(PARTITION_TABLE_OFFSET - first, b"\xff")
     data += partition_table(board)
     data = data.ljust(board.partitions.factory.offset - first, b"\xff")
-    data += program(APP_ADDRESS, _description(version) + text)
+    data += program(app_address, _description(version) + text, board.chip)
     return check_image(data, board, "the virtual board's stand-in")
 
 
-def program(address: int, content: bytes) -> bytes:
-    """An ESP32 program of one segment, with checksum and SHA-256."""
-    image = ESP32FirmwareImage()
+def program(address: int, content: bytes, chip: str = "esp32") -> bytes:
+    """A program of one segment for a chip, with checksum and SHA-256."""
+    image = _IMAGES[chip]()
     image.flash_mode = 2  # dio
-    image.flash_size_freq = ESP32FirmwareImage.ROM_LOADER.parse_flash_size_arg("4MB")
-    image.entrypoint = ENTRY_ADDRESS
+    image.flash_size_freq = image.ROM_LOADER.parse_flash_size_arg("4MB")
+    image.entrypoint = _ENTRIES[chip]
     image.segments = [ELFSection(b".flash.appdesc", address, content, 0)]
     saved: bytes = image.save(None)
     return saved

@@ -1,18 +1,35 @@
 """Reading a device's journal out of its flash: which events wait there that no receiver has acknowledged."""
 
+import zlib
 from collections.abc import Callable
+from typing import NamedTuple
 
 from littlefs import LittleFS, LittleFSError, UserContext
 from littlefs.lfs import LFSConfig
 
 from ansim.errors import DeviceError
 from ansim.image import BLOCK_BYTES, SHELVES, mount
+from ansim_fw.core.event import ALARM, FAULT
+from ansim_fw.core.journal import MAX_RECORD
+from ansim_fw.core.journal_reader import DamagedError, read_record
 
 # Reads flash: (offset in the filesystem's partition, bytes) -> content.
 ReadFlash = Callable[[int, int], bytes]
 
 # Directories are short and at the start of their blocks, so a device's flash is fetched in pieces of this size.
 _PIECE_BYTES = 1024
+
+
+class Waiting(NamedTuple):
+    """How many events wait.
+
+    Attributes:
+        events: all of them.
+        calls: those that are, or may be, about a person who needs help: no test alarms and no faults.
+    """
+
+    events: int
+    calls: int
 
 
 class _RemoteFlash(UserContext):
@@ -44,34 +61,51 @@ class _RemoteFlash(UserContext):
         return self._pieces[at]
 
 
-def waiting_events(read_flash: ReadFlash, size: int) -> int:
-    """How many events wait in the journal of the filesystem of size bytes; 0 where there is no filesystem or journal.
+def waiting_events(read_flash: ReadFlash, size: int) -> Waiting:
+    """How many events wait in the journal of the filesystem of size bytes; none where neither of both is there.
 
     Raises whatever read_flash raises, and:
         DeviceError: there is a filesystem that can't be read, so that nobody knows.
     """
     flash = _RemoteFlash(read_flash)
-    waiting: set[str] = set()
+    # By name: whether it may be about a person who needs help, by either of its records.
+    waiting: dict[str, bool] = {}
     try:
         filesystem = mount(flash, size)
         for shelf in SHELVES:
-            waiting |= _waiting_on(filesystem, shelf)
+            for name, data in _records(filesystem, shelf):
+                waiting[name] = waiting.get(name, False) or _may_be_call(data)
     except LittleFSError as error:
         # A chip that is blank, or held something else before, is "corrupt" to LittleFS.
         if error.code != LittleFSError.Error.LFS_ERR_CORRUPT and not flash.failure:
             raise DeviceError(f"the device's filesystem can't be read: {error.name}", "") from error
     if flash.failure:
         raise flash.failure
-    return len(waiting)
+    return Waiting(len(waiting), sum(waiting.values()))
 
 
-def _waiting_on(filesystem: LittleFS, shelf: str) -> set[str]:
-    """Return the names of the records on a shelf; one that is damaged counts, for it may be an alarm."""
+def _records(filesystem: LittleFS, shelf: str) -> list[tuple[str, bytes]]:
+    """Return the records on a shelf by name; one that is damaged counts, for it may be an alarm."""
     try:
         names = filesystem.listdir(shelf)
     except LittleFSError as error:
         if error.code == LittleFSError.Error.LFS_ERR_NOENT:
-            return set()
+            return []
         raise
+    found = [(name, _content(filesystem, f"{shelf}/{name}")) for name in names]
     # The power went before an empty one was written: its event never left the device, and never will.
-    return {name for name in names if filesystem.stat(f"{shelf}/{name}").size > 0}
+    return [(name, data) for name, data in found if data]
+
+
+def _content(filesystem: LittleFS, path: str) -> bytes:
+    with filesystem.open(path, "rb") as file:
+        return bytes(file.read(MAX_RECORD + 1))
+
+
+def _may_be_call(data: bytes) -> bool:
+    """Tell whether a record is about a person who needs help, as far as it can be read."""
+    try:
+        event = read_record(data, zlib.crc32)
+    except (DamagedError, ValueError):
+        return True
+    return not (event.type == FAULT or (event.type == ALARM and event.kind == "test"))

@@ -19,6 +19,7 @@ from ansim.fleet import Fleet
 from ansim.home import Home
 from ansim.receiver import tell_handled
 from ansim.receiver_table import alarm_table, print_table
+from ansim.serial_number import device_named
 from ansim_fw.core.message import MAX_ID
 
 
@@ -48,7 +49,7 @@ def command(context: click.Context, open_only: bool, as_json: bool) -> None:
 
 
 @command.command()
-@click.argument("device")
+@click.argument("device", type=device_named)
 @click.argument("boot", type=click.IntRange(0, MAX_ID))
 @click.argument("seq", type=click.IntRange(0, MAX_ID))
 @click.option("--by", default=getpass.getuser, help="Who closes it (the user of this machine).")
@@ -74,7 +75,7 @@ def handle(device: str, boot: int, seq: int, by: str, as_json: bool) -> None:
         asyncio.run(tell_handled(home, Fleet.load(home), alarm.site, device, boot, seq))
     except ServiceError as error:
         # Closed it is, and the receiver tells the device.
-        click.echo(f"{error.message}; the device hears of it right after its next event", err=True)
+        click.echo(f"{error.message}; the device hears of it with its next event", err=True)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from ansim.database import Database
 from ansim.event_store import EventStore
 from ansim.home import Home
 from ansim.receiver_table import fault_table, print_table
+from ansim.serial_number import device_named
 
 
 @click.group(invoke_without_command=True)
@@ -46,7 +47,7 @@ def command(context: click.Context, all_faults: bool, as_json: bool) -> None:
 
 
 @command.command()
-@click.argument("device")
+@click.argument("device", type=device_named)
 @click.argument("kind")
 @click.option("--by", default=getpass.getuser, help="Who closes it (the user of this machine).")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")

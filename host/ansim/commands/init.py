@@ -13,7 +13,7 @@ from ansim.passphrase import WIFI_HELP, ask_network
 
 DEFAULT_SITE = "home"
 # Others were signed with them, so a new one would not be the same (docs/security.md).
-_NOT_MADE_ANEW = ("operator.nk", "system.nk", "account.nk", "ca.key")
+_NOT_MADE_ANEW = ("operator.nk", "system.nk", "account.nk", "broker.nk", "ca.key")
 
 
 @click.command()
@@ -88,5 +88,8 @@ def _show(home: Home, fleet: Fleet, result: credentials.Made, as_json: bool) -> 
     click.echo(f"Keys      {len(result.made)} files made, {len(result.kept)} kept as they were")
     if absent:
         click.echo(f"Absent    {', '.join(absent)}: not made anew; put your copy back to use it")
+    if "broker.nk" in result.made and "operator.nk" not in result.made:
+        click.echo("The broker can refuse devices without operator.nk once it has broker.nk and the new operator.jwt:")
+        click.echo("copy both to its keys, and start it again.")
     if "operator.nk" in result.made:
         click.echo("Keep a copy of the keys folder in a safe place: without it no device can be provisioned again.")

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from ansim.alarm_rows import RAISED
 from ansim.database import Database, DatabaseUnavailable
 from ansim.event import Event
 from ansim.event_store import EventStore
@@ -36,12 +37,13 @@ _LAST_LINES_S = 2
 def command(as_json: bool) -> None:
     """Receive, keep and acknowledge events until Ctrl-C.
 
-    Shows a live table on a terminal; elsewhere a line for each event, and for each fault that begins or ends.
+    Shows a live table on a terminal; elsewhere a line for each event, and for each fault that begins or ends. An alarm
+    that its wearer has cancelled already says so.
 
     \b
     Examples:
       ansim receive
-      ansim receive --json | jq -r .kind
+      ansim receive --json | jq -r 'select(.state == "raised").kind'
     """
     # asyncio warns of something that nats-py does on each lost connection; we tell of those ourselves.
     logging.getLogger("asyncio").setLevel(logging.ERROR)
@@ -185,6 +187,10 @@ def _dated(notice: str) -> str:
 
 def _line(event: Event) -> str:
     what = f"{event.type} {event.kind}".strip()
+    if event.of is not None:
+        what += f" of ({event.of[0]}, {event.of[1]})"
+    if event.state not in (None, RAISED):
+        what += f", {event.state}"
     when = f"{event.received_at:%Y-%m-%d %H:%M:%S}"
     return f"{when}  {event.site}/{event.device}  {what}  ({event.boot}, {event.seq})"
 
@@ -206,6 +212,7 @@ def as_dict(event: Event) -> dict[str, object]:
         "type": event.type,
         "kind": event.kind,
         "of": event.of,
+        "state": event.state,
         "try": event.attempt,
         "received_at": event.received_at.isoformat(),
         "occurred_at": event.occurred_at.isoformat() if event.occurred_at else None,

@@ -7,20 +7,14 @@ from typing import Any
 import click
 
 from ansim.errors import EXIT_DEVICE, DeviceError
+from ansim.proof.advice import ADVICE
 from ansim.show import console_of, json_option, passed, port_option, verdict
 
 # The Wi-Fi and TLS phases wait for the network.
 SELFTEST_S = 60.0
 
-_NEXT = {
-    "identity": "No identity: ansim provision.",
-    "button_up": "The button is held or stuck.",
-    "storage": "Its flash does not keep what is written: replace it.",
-    "battery": "Charge or replace the battery.",
-    "heap": "Too little memory is free: flash it again.",
-    "wifi": "No Wi-Fi: is its network in reach, and the passphrase right?",
-    "link": "No broker: ansim info tells why (link_fault).",
-}
+# Where a proof calls a phase by another name.
+_PHASES = {"button_up": "button", "heap": "memory"}
 
 
 @click.command()
@@ -38,7 +32,7 @@ def command(port: str, as_json: bool) -> None:
     """
     with verdict(f"self-test of the device on {port}", as_json):
         with console_of(port) as console:
-            result = console.request("selftest", timeout_s=SELFTEST_S)
+            result = console.request("selftest", timeout_s=SELFTEST_S, again=True)
         if as_json:
             click.echo(json.dumps(result))
             sys.exit(0 if result.get("passed") is True else EXIT_DEVICE)
@@ -46,7 +40,7 @@ def command(port: str, as_json: bool) -> None:
         if result.get("passed") is not True:
             failed = _failed(result)
             message = f"the device on {port} failed its self-test: {', '.join(failed)}"
-            raise DeviceError(message, " ".join(_NEXT[name] for name in failed if name in _NEXT))
+            raise DeviceError(message, " ".join(filter(None, map(_advice, failed))))
     passed(f"self-test of the device on {port}")
 
 
@@ -63,3 +57,7 @@ def _show_phases(result: dict[str, Any]) -> None:
 
 def _failed(result: dict[str, Any]) -> list[str]:
     return [str(phase.get("name")) for phase in _phases(result) if phase.get("passed") is not True]
+
+
+def _advice(name: str) -> str:
+    return ADVICE.get(_PHASES.get(name, name), "")

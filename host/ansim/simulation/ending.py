@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import sqlalchemy as sa
 
 from ansim import schema
+from ansim.alarm_rows import CANCELLED, RAISED
 from ansim.simulation.receiver import Receiver
 from ansim.simulation.unit import Unit
 from ansim.simulation.witness import EventId, Violation, Witness
@@ -12,6 +13,7 @@ from ansim_fw.core import event
 
 # Type and kind of each event that the database has of a device, but heartbeats.
 _Rows = dict[EventId, tuple[int, str]]
+_States = dict[tuple[str, int, int], str]
 
 
 def check(units: Iterable[Unit], receiver: Receiver) -> None:
@@ -21,11 +23,13 @@ def check(units: Iterable[Unit], receiver: Receiver) -> None:
         Violation: they differ.
     """
     rows = _rows(receiver)
+    states = {alarm.id: alarm.state for alarm in receiver.store.alarms()}
     _check_conditions(receiver, rows)
     for unit in units:
         mine = rows.get(unit.witness.name, {})
         _check_arrived(unit.witness, mine)
         _check_made(unit.witness, mine)
+        _check_cancelled(unit.witness, states)
         _check_damage(unit.witness, mine)
         for one in unit.unacknowledged():
             detail = f"{unit.witness.name} still sends {one.event.boot}, {one.event.seq}"
@@ -52,6 +56,18 @@ def _check_made(witness: Witness, mine: _Rows) -> None:
         known = witness.made.get(event_id)
         if known is None or known[0][:2] != row:
             raise Violation("nothing_invented", f"{witness.name} {event_id} is in the database as {row}")
+
+
+def _check_cancelled(witness: Witness, states: _States) -> None:
+    meant = {substance[2] for substance, _ in witness.made.values() if substance[0] == event.CANCEL}
+    # Of those, the ones whose record was whole, and did not rot.
+    lasting = {witness.made[event_id][0][2] for event_id in witness.promised} & meant
+    for (device, *event_id), state in states.items():
+        if device != witness.name:
+            continue
+        alarm = event_id[0], event_id[1]
+        if (state == CANCELLED and alarm not in meant) or (state == RAISED and alarm in lasting):
+            raise Violation("ends_as_the_wearer_said", f"{witness.name} {alarm} is {state} in the end")
 
 
 def _check_damage(witness: Witness, mine: _Rows) -> None:

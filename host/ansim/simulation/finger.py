@@ -1,14 +1,15 @@
-"""Somebody's finger on a device's button, and whether each press became what it should."""
+"""Somebody's finger, or body, on a device's button, and whether each press became what it should."""
 
 from ansim.simulation import unit as units
 from ansim.simulation.surroundings import Surroundings
 from ansim.simulation.unit import Unit
 from ansim.simulation.witness import Violation, Witness
+from ansim_fw.core import button
 
 # Debouncing at both ends of a press.
 _MARGIN_MS = 300
-# Held for longer, it may be a cancel (core.button.HOLD_MS, less the debouncing).
-_HOLD_MS = 2_950
+# Held for longer, it may be a cancel, less the debouncing.
+_HOLD_MS = button.HOLD_MS - 50
 
 
 class Finger:
@@ -31,7 +32,7 @@ class Finger:
         on_duty = unit.state == units.ON_DUTY and now_ms - self._moved_ms > _MARGIN_MS
         unit.set_button(True)
         self._presses += 1
-        before = (self._presses, unit.troubles, witness.alarms, witness.cancels, witness.refused)
+        before = (self._presses, unit.troubles, witness.alarms, witness.cancels, witness.refused, witness.let_gos)
         self._timeline.after(held_ms, self._release)
         if on_duty:
             self._timeline.after(held_ms + _MARGIN_MS, self._check_press, held_ms, before)
@@ -61,14 +62,16 @@ class Finger:
             self._unit.set_button(down)
 
     def _check_press(self, held_ms: int, before: tuple[int, ...]) -> None:
-        presses, troubles, alarms, cancels, refused = before
+        presses, troubles, alarms, cancels, refused, let_gos = before
         witness = self._unit.witness
         if (self._presses, self._unit.troubles) != (presses, troubles):
             return
         raised, cancelled = witness.alarms - alarms, witness.cancels - cancels
         if raised == 1 and cancelled == 0:
             return
-        if raised == 0 and (witness.refused > refused or (cancelled and held_ms >= _HOLD_MS)):
+        if cancelled and witness.let_gos == let_gos:
+            raise Violation("pattern_is_true", f"{witness.name} did not show that its button may be let go")
+        if raised == 0 and (witness.refused > refused or (cancelled and _HOLD_MS <= held_ms < button.LET_GO_MS)):
             return
         detail = f"a press of {held_ms} ms on {witness.name} made {raised} alarms and {cancelled} cancels"
         raise Violation("press_is_one_alarm", detail)

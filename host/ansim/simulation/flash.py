@@ -137,6 +137,7 @@ class MemoryNvs:
     def __init__(self, first_boot: int, fuse: Fuse) -> None:
         self.boot = first_boot
         self.values = {name: config.default(name) for name in config.LIMITS}
+        self.told = 0
         self._fuse = fuse
 
     def next_boot(self) -> tuple[int, bool]:
@@ -148,9 +149,15 @@ class MemoryNvs:
     def save(self, name: str, value: int) -> None:
         cut = self._fuse.burns()
         if not cut or self._fuse.torn % 2:
-            self.values[name] = config.check(name, value)
+            self._keep(name, value)
         if cut:
             raise PowerCut("write setting")
+
+    def _keep(self, name: str, value: int) -> None:
+        if name == "told":
+            self.told = value
+        else:
+            self.values[name] = config.check(name, value)
 
     def _write_boot(self, boot: int) -> None:
         cut = self._fuse.burns()

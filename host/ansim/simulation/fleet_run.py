@@ -3,11 +3,15 @@
 import multiprocessing
 import signal
 import zlib
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
+from ansim.errors import AnsimError
 from ansim.simulation.chance import mix
 from ansim.simulation.mutants import parts_of
 from ansim.simulation.recipe import Found, Recipe, Setting
@@ -19,6 +23,11 @@ from ansim.simulation.world import World
 
 # So many devices share a broker and a receiver.
 DEVICES_A_WORLD = 5
+# So many worlds are handed out for each process: it need not wait for its next one.
+_AHEAD = 3
+
+_World = tuple[Tally, int, Found | None]
+_Map = Callable[[Callable[[int], _World], Iterable[int]], Iterator[_World]]
 
 
 @dataclass(frozen=True)
@@ -75,6 +84,9 @@ def play_fleet(fleet: Fleet, processes: int, on_world: Callable[[int], None] = l
     Args:
         processes: how many share the work; 1: this one.
         on_world: called with the number of worlds that are done.
+
+    Raises:
+        AnsimError: a process was killed.
     """
     outcome = Outcome()
     with _mapping(processes) as mapped:
@@ -92,7 +104,7 @@ def shrunk(fleet: Fleet, world: int, found: Found) -> tuple[Recipe, Found]:
     return shrink(play, fleet.recipe(world), found)
 
 
-def _play_world(fleet: Fleet, number: int) -> tuple[Tally, int, Found | None]:
+def _play_world(fleet: Fleet, number: int) -> _World:
     recipe = fleet.recipe(number)
     world = World(recipe.setting, parts_of(fleet.mutant))
     found = world.run(recipe.stimuli)
@@ -100,12 +112,38 @@ def _play_world(fleet: Fleet, number: int) -> tuple[Tally, int, Found | None]:
 
 
 @contextmanager
-def _mapping(processes: int) -> "Iterator[Callable[..., Iterator[tuple[Tally, int, Found | None]]]]":
+def _mapping(processes: int) -> Iterator[_Map]:
     if processes == 1:
         yield map
         return
-    with multiprocessing.get_context("spawn").Pool(processes, _leave_interrupts) as pool:
-        yield pool.imap
+    others = set(multiprocessing.active_children())
+    # Unlike multiprocessing.Pool it notices when one of its processes is killed; Pool would wait for ever.
+    pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), _leave_interrupts)
+    try:
+        yield partial(_in_order, pool, processes * _AHEAD)
+    except BrokenProcessPool as error:
+        raise AnsimError(
+            "a process of the simulation was killed", "Is there memory for so many? See --jobs."
+        ) from error
+    except BaseException:
+        # Nobody waits for what they play.
+        for process in set(multiprocessing.active_children()) - others:
+            process.terminate()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _in_order(
+    pool: ProcessPoolExecutor, at_once: int, play_one: Callable[[int], _World], worlds: Iterable[int]
+) -> Iterator[_World]:
+    waiting: deque[Future[_World]] = deque()
+    for world in worlds:
+        waiting.append(pool.submit(play_one, world))
+        if len(waiting) == at_once:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
 
 
 def _leave_interrupts() -> None:

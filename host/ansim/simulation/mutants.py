@@ -9,7 +9,7 @@ from ansim.database import Database
 from ansim.errors import BadInput
 from ansim.event import Event as TakenEvent
 from ansim.event import Refused
-from ansim.event_rows import Outcome, as_row
+from ansim.event_rows import Delivered, Outcome, as_row
 from ansim.event_store import EventStore
 from ansim.schema import events
 from ansim.simulation.flash import MemoryNvs, MemoryShelf
@@ -17,8 +17,9 @@ from ansim.simulation.receiver import ReceiverParts
 from ansim.simulation.unit import Unit, UnitParts
 from ansim.simulation.world import Parts
 from ansim.supervision import Supervisor
-from ansim_fw.core import device, event, indicator, message, outbox
+from ansim_fw.core import device, event, event_reader, indicator, outbox
 from ansim_fw.core.alarm import ACKNOWLEDGED
+from ansim_fw.core.button import LONG, Button
 from ansim_fw.core.device import Device, Inputs
 from ansim_fw.core.event import Event
 from ansim_fw.core.journal import Journal
@@ -147,6 +148,60 @@ class _InOrderOfTime(Outbox):
         return fits
 
 
+class _SendsInPrealarm(Outbox):
+    def hold(self, event_id: "tuple[int, int]", held: int) -> None:
+        if held != outbox.PREALARM:
+            super().hold(event_id, held)
+
+
+class SendsInPrealarm(_WithOutbox):
+    made = _SendsInPrealarm
+
+
+class _CancelsAfter(Outbox):
+    def hold(self, event_id: "tuple[int, int]", held: int) -> None:
+        super().hold(event_id, outbox.FREE if held == outbox.CANCELLED else held)
+
+
+class CancelsAfter(_WithOutbox):
+    made = _CancelsAfter
+
+
+class StoresLate(Device):
+    """A fall is kept in memory until its pre-alarm is over."""
+
+    late_ms = -1
+
+    def step(self, elapsed_ms: int, inputs: Inputs) -> "list[tuple[Any, ...]]":
+        if inputs.fall:
+            self.late_ms, inputs.fall = 0, False
+        elif self.late_ms >= 0:
+            self.late_ms += elapsed_ms
+        if self.late_ms >= self._prealarm_ms:
+            self.late_ms, inputs.fall = -1, True
+        return super().step(elapsed_ms, inputs)
+
+
+class CancelsByDropping(Device):
+    """A fall that is cancelled in its pre-alarm never was."""
+
+    def _cancel(self) -> None:
+        fall = self._cancellable
+        if fall is not None:
+            self.outbox.entries = [entry for entry in self.outbox.entries if entry.event is not fall]
+            self._actions.append((device.FORGET, fall))
+            self._prealarm = self._cancellable = None
+            return
+        super()._cancel()
+
+
+class NeverRaises(Device):
+    """The end of a pre-alarm is not noticed."""
+
+    def _raise_fall(self, fall: Event) -> None:
+        pass
+
+
 class IgnoresPriority(_WithOutbox):
     made = _InOrderOfTime
 
@@ -168,6 +223,19 @@ class LosesOwedPress(Device):
     def _released(self) -> None:
         self._undecided = False
         super()._released()
+
+
+class _WaitsForLetGo(Button):
+    def step(self, elapsed_ms: int, level_down: bool, edge: bool) -> int:
+        return super().step(elapsed_ms, level_down, edge) & ~LONG
+
+
+class TakesBodies(Device):
+    """However late a button is let go, it was held to cancel."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._button = _WaitsForLetGo()
 
 
 class OverlooksEdges(Device):
@@ -216,7 +284,7 @@ class ReadsWithoutCrc(Journal):
         for shelf in self._shelves:
             with suppress(OSError, ValueError):
                 for name in shelf.names():
-                    found[name] = message.to_event(message.decode_event(shelf.read(name)[4:]))
+                    found[name] = event_reader.to_event(event_reader.decode_event(shelf.read(name)[4:]))
         return [found[name] for name in sorted(found)], False
 
 
@@ -239,20 +307,20 @@ def _shows(unit: Unit, boot: int, seq: int) -> None:
 class StoresAgain(EventStore):
     """Every delivery is a new event."""
 
-    def store(self, batch: Sequence[TakenEvent], refused: Sequence[Refused] = ()) -> list[Outcome]:
+    def store(self, batch: Sequence[TakenEvent], refused: Sequence[Refused] = ()) -> list[Delivered]:
         with self._database.writing() as connection:
             connection.execute(events.insert(), [as_row(each) for each in batch])
         del refused
-        return [Outcome.STORED] * len(batch)
+        return [Delivered(Outcome.STORED, each) for each in batch]
 
 
 class StoresAlarmsAlone(EventStore):
     """A cancel is taken for nothing to keep."""
 
-    def store(self, batch: Sequence[TakenEvent], refused: Sequence[Refused] = ()) -> list[Outcome]:
+    def store(self, batch: Sequence[TakenEvent], refused: Sequence[Refused] = ()) -> list[Delivered]:
         kept = [each for each in batch if each.type != "cancel"]
-        outcomes = iter(super().store(kept, refused))
-        return [next(outcomes) if each.type != "cancel" else Outcome.STORED for each in batch]
+        found = iter(super().store(kept, refused))
+        return [next(found) if each.type != "cancel" else Delivered(Outcome.STORED, each) for each in batch]
 
 
 class NeverSettles(Supervisor):
@@ -291,7 +359,9 @@ MUTANTS = {
         "the receiver takes a repetition for a new event", ("nothing_refused",), _of_receiver(StoresAgain)
     ),
     "forgets_cancels": Mutant(
-        "the receiver acknowledges cancels and keeps none", ("no_alarm_lost",), _of_receiver(StoresAlarmsAlone)
+        "the receiver acknowledges cancels and keeps none",
+        ("no_alarm_lost", "never_shown_open"),
+        _of_receiver(StoresAlarmsAlone),
     ),
     "no_archive": Mutant(
         "a receiver restored from a backup does not take again what came since",
@@ -351,6 +421,25 @@ MUTANTS = {
     "ignores_priority": Mutant(
         "events go out in order of time", ("alarms_first", "connect_in_time"), _of_device(IgnoresPriority)
     ),
+    "sends_in_prealarm": Mutant(
+        "a fall is sent while its wearer can still cancel it", ("fall_waits",), _of_device(SendsInPrealarm)
+    ),
+    "stores_fall_late": Mutant(
+        "a fall is not stored before its pre-alarm is over", ("fall_is_kept",), _of_device(StoresLate)
+    ),
+    "cancels_after": Mutant(
+        "a cancel goes out after the alarm that it cancels",
+        ("cancel_goes_first", "never_shown_open"),
+        _of_device(CancelsAfter),
+    ),
+    "cancels_by_dropping": Mutant(
+        "a fall that is cancelled leaves nothing behind", ("kept_until_acknowledged",), _of_device(CancelsByDropping)
+    ),
+    "never_raises": Mutant(
+        "the end of a pre-alarm is not noticed",
+        ("pattern_is_true", "retry_in_time", "alarms_first"),
+        _of_device(NeverRaises),
+    ),
     "drops_when_full": Mutant(
         "a full outbox gives up the oldest event", ("kept_until_acknowledged",), _of_device(DropsWhenFull)
     ),
@@ -363,6 +452,7 @@ MUTANTS = {
     "loses_undecided_press": Mutant(
         "a short press while a cancel is possible is no alarm", ("press_is_one_alarm",), _of_device(LosesOwedPress)
     ),
+    "takes_bodies": Mutant("a body on the button cancels", ("a_body_cancels_nothing",), _of_device(TakesBodies)),
     "overlooks_edges": Mutant(
         "a press while the loop is held up is no alarm", ("press_is_one_alarm",), _of_device(OverlooksEdges)
     ),

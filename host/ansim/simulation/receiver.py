@@ -31,7 +31,6 @@ SITE = "sim"
 BEFORE_COMMIT, AFTER_COMMIT, BETWEEN_ACKNOWLEDGEMENTS = range(3)
 # A kill that meets no batch for so long happens while the receiver waits.
 KILL_PATIENCE_MS = 10 * MINUTE_MS
-_MOST_UNTOLD = 1_000
 _TRY_AGAIN_MS = 1_000
 _COMMIT_MS = (2, 40)
 
@@ -108,7 +107,6 @@ class Receiver:
         self._draws = around.draws
         self._broker = around.broker
         self.truth = FleetTruth(around.broker, around.timeline, units)
-        self._untold: dict[str, list[Alarm]] = {}
         self._progress = ArchiveProgress(None)
         self._committed = committed
         self._trace = around.trace
@@ -142,7 +140,6 @@ class Receiver:
         self.up = True
         self._note("receiver up")
         self._watch = self._new_watch()
-        self._load_untold()
         self._progress = ArchiveProgress(self._broker.archive_end() if self._parts.has_archive else None)
         self._plan(self._timeline.now_ms)
 
@@ -173,6 +170,9 @@ class Receiver:
         if self._backup is not None and self.up:
             self.stop(down_ms)
             self.database.restore(self._backup)
+            # Cancels that it had may come after their alarms now.
+            for unit in self.truth.units.values():
+                unit.witness.unsent.clear()
             self._note("receiver restored")
 
     def lose_broker(self) -> None:
@@ -197,12 +197,6 @@ class Receiver:
         alarm = self.store.handle(name, mine[-1].boot, mine[-1].seq, by)
         self._tally.counts["handled"] += 1
         self._broker.command(device, message.handled(alarm.boot, alarm.seq))
-        self._load_untold()
-
-    def _load_untold(self) -> None:
-        self._untold = {}
-        for alarm in self.store.untold(_MOST_UNTOLD):
-            self._untold.setdefault(alarm.device, []).append(alarm)
 
     # Batches
 
@@ -247,18 +241,19 @@ class Receiver:
         outcomes = self._commit(batch)
         self._die(AFTER_COMMIT)
         self._tally.counts["duplicates"] += outcomes.count(Outcome.AGAIN)
+        told = self._tell_handled({device_name(each.device): each.device for each in batch})
         self._tell_devices(batch)
         self._die(BETWEEN_ACKNOWLEDGEMENTS)
         for each in batch:
             self._broker.acknowledge(each)
-        self._tell_handled({each.device for each in batch})
-
-    def _tell_handled(self, devices: set[int]) -> None:
-        told = [(device, alarm) for device in sorted(devices) for alarm in self._untold.pop(device_name(device), ())]
-        for device, alarm in told:
-            self._broker.command(device, message.handled(alarm.boot, alarm.seq))
         if told:
-            self.store.note_told([alarm.id for _, alarm in told])
+            self.store.note_told([alarm.id for alarm in told])
+
+    def _tell_handled(self, devices: Mapping[str, int]) -> list[Alarm]:
+        told = self.store.untold(sorted(devices))
+        for alarm in told:
+            self._broker.command(devices[alarm.device], message.handled(alarm.boot, alarm.seq))
+        return told
 
     def _tell_devices(self, batch: list[Stored]) -> None:
         for each in batch:
@@ -270,7 +265,7 @@ class Receiver:
     def _commit(self, batch: list[Stored]) -> list[Outcome]:
         events = [self._parse(each) for each in batch]
         try:
-            outcomes = self.store.store(events)
+            outcomes = [each.outcome for each in self.store.store(events)]
         except DatabaseRefused as error:
             raise Violation("nothing_refused", f"the database refuses events of {events[0].device}") from error
         for each, event, outcome in zip(batch, events, outcomes, strict=True):
@@ -283,6 +278,13 @@ class Receiver:
             raise Violation("nothing_refused", f"{event.id} of {event.type} {event.kind} belongs to another event")
         if outcome is Outcome.STORED:
             self._note_stored(event)
+            self._check_open(event)
+
+    def _check_open(self, event: Event) -> None:
+        if (event.boot, event.seq) not in self.truth.units[event.device].witness.unsent:
+            return
+        if any(alarm.id == event.id for alarm in self.store.alarms(open_only=True)):
+            raise Violation("never_shown_open", f"{event.id} is open, and was cancelled before it was sent")
 
     def _note_stored(self, event: Event) -> None:
         self._committed.add(event.id)

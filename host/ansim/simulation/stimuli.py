@@ -67,6 +67,7 @@ KINDS = {
         Kind("press", True, (_DURATION_MS,)),
         # down_ms, up_ms, down_ms, ...
         Kind("chatter", True, ((1, 10_000),), more_values=True),
+        Kind("fall", True),
         # at which action or flash operation from now, 0: at once; how much of that is done; off_ms
         Kind("cut", True, (_ANY, _ANY, _DURATION_MS)),
         # duration_ms: the loop stands still; 60 s or more is for ever
@@ -161,6 +162,21 @@ def _cancel(draws: Random) -> _Scene:
     ]
 
 
+def _slow_cancel(draws: Random) -> _Scene:
+    """Let go in the last moment, or just after it."""
+    scene = draws.choice((_cancel, _cancelled_fall))(draws)
+    return [*scene[:-1], (scene[-1][0], "press", (draws.randint(9_700, 10_300),))]
+
+
+def _body(draws: Random) -> _Scene:
+    """Somebody who called or fell lies on the button, while the loop may be held up."""
+    what = draws.choice((("press", (200,)), ("fall", ())))
+    scene: _Scene = [(0, *what), (draws.randint(500, 29_000), "press", (draws.randint(10_000, 50_000),))]
+    for _ in range(draws.randint(0, 2)):
+        scene.append((scene[1][0] + draws.randint(0, 10_000), "hang", (_span(draws, 20_000),)))
+    return scene
+
+
 def _stuck(draws: Random) -> _Scene:
     return [(0, "press", (draws.randint(61_000, 20 * MINUTE_MS),))]
 
@@ -172,6 +188,42 @@ def _storm(draws: Random) -> _Scene:
 
 def _chatter(draws: Random) -> _Scene:
     return [(0, "chatter", tuple(draws.randint(1, 15) for _ in range(2 * draws.randint(1, 15))))]
+
+
+def _fall(_draws: Random) -> _Scene:
+    return [(0, "fall", ())]
+
+
+def _falls(draws: Random) -> _Scene:
+    """Somebody who falls, gets up, and falls again."""
+    return [(draws.randint(0, 90_000), "fall", ()) for _ in range(draws.randint(2, 4))]
+
+
+def _cancelled_fall(draws: Random) -> _Scene:
+    """Held from at once to just after the pre-alarm."""
+    return [(0, "fall", ()), (draws.randint(1_000, 31_000), "press", (draws.randint(2_500, 4_500),))]
+
+
+def _late_cancel(draws: Random) -> _Scene:
+    return [(0, "fall", ()), (draws.randint(29_800, 30_200), "press", (draws.randint(3_000, 3_500),))]
+
+
+def _fall_and_call(draws: Random) -> _Scene:
+    return [(0, "fall", ()), (draws.randint(500, 33_000), "press", (draws.randint(50, 800),))]
+
+
+def _fall_out_of_reach(draws: Random) -> _Scene:
+    scene = _cancelled_fall(draws)
+    return [*_obstacle(draws), *((3_000 + after_ms, kind, values) for after_ms, kind, values in scene)]
+
+
+def _cut_in_prealarm(draws: Random) -> _Scene:
+    return [(0, "fall", ()), (draws.randint(0, 31_000), "cut", _cut_values(draws, draws.randint(0, 6)))]
+
+
+def _cut_in_cancel(draws: Random) -> _Scene:
+    fall, press = _cancelled_fall(draws)
+    return [fall, press, (press[0] + press[2][0], "cut", _cut_values(draws, draws.randint(0, 24)))]
 
 
 def _cut_values(draws: Random, points: int) -> tuple[int, ...]:
@@ -334,6 +386,16 @@ _DEVICE_SCENES: tuple[tuple[float, _Draw], ...] = (
     (0.02, _interval),
     (0.2, _handle),
     (0.02, _press_after_backup),
+    (0.2, _fall),
+    (0.02, _falls),
+    (0.2, _cancelled_fall),
+    (0.05, _late_cancel),
+    (0.1, _fall_and_call),
+    (0.1, _fall_out_of_reach),
+    (0.2, _cut_in_prealarm),
+    (0.2, _cut_in_cancel),
+    (0.05, _slow_cancel),
+    (0.1, _body),
 )
 _WORLD_SCENES: tuple[tuple[float, _Draw], ...] = (
     (0.2, _broker_down),

@@ -10,7 +10,7 @@ from ansim.simulation.flash import Fuse, MemoryNvs, MemoryShelf, PowerCut
 from ansim.simulation.link import Link
 from ansim.simulation.surroundings import Surroundings
 from ansim.simulation.witness import EventId, Violation, Waiting, Witness, describe
-from ansim_fw.core import device, event, link_watch, message
+from ansim_fw.core import button, device, event, event_reader, indicator, link_watch, message
 from ansim_fw.core.device import Device
 from ansim_fw.core.event import Event
 from ansim_fw.core.journal import Journal, name_of
@@ -23,10 +23,12 @@ CYCLE_MS = 2
 ARMED_MS = 300
 START_MS = 1_200
 WATCHDOG_MS = 60_000
+# The button may be down again for so long when its letting go is told.
+_BOUNCE_MS = 100
 # Before the first provisioning's first start.
 _FIRST_BOOT = 1 << 19
 _BATTERY_MV = 3900
-_LOW_MV = 3400
+_CURVE = ((4200, 100), (3800, 40), (3480, 20), (3400, 15), (3300, 5), (3000, 0))
 
 _ACTIONS = ("STORE", "SEND", "FORGET", "SHOW", "CONNECT", "RECONNECT", "SAVE", "ANNOUNCE")
 
@@ -86,6 +88,7 @@ class Unit:
         self._alive_ms = 0
         self._battery_mv = _BATTERY_MV
         self._button_down = False
+        self._went_down_ms = self._went_up_ms = 0
         self._in_cycle = False
         self._owes_watchdog = False
 
@@ -152,7 +155,7 @@ class Unit:
         boot, counted = self.nvs.next_boot()
         self.witness.starts(boot)
         seed = self._draws.below(1 << 30, chance.START, self.number, boot)
-        core = self._parts.device(boot, self.nvs.values, seed, VERSION, reset, _LOW_MV, True)
+        core = self._parts.device(boot, self.nvs.values, seed, VERSION, reset, _CURVE, True, False, self.nvs.told)
         journal = self._parts.journal(self.shelves, crc32)
         waiting, damaged = journal.load()
         for each in waiting:
@@ -185,6 +188,10 @@ class Unit:
 
     def set_button(self, down: bool) -> None:
         self.before_change()
+        if down:
+            self._went_down_ms = self._timeline.now_ms
+        else:
+            self._went_up_ms = self._timeline.now_ms
         self._button_down = down
         if self.state == STARTING or self.state == OFF:
             self.troubles += 1
@@ -306,7 +313,7 @@ class Unit:
     def _clear_inputs(self) -> None:
         self.inputs.stored.clear()
         self.inputs.commands.clear()
-        self.inputs.button_edge = False
+        self.inputs.button_edge = self.inputs.fall = False
 
     def _hear(self, command: dict[str, Any]) -> None:
         if command["cmd"] == "ack":
@@ -320,6 +327,8 @@ class Unit:
         made: Event = action[1]
         _, journal = self._running()
         self.witness.stores(made, self._timeline.now_ms)
+        if made.type == event.CANCEL:
+            self._check_let_go()
         self._tally.counts[event.TYPE_NAMES[made.type] + "s"] += 1
         self._note("store " + event.TYPE_NAMES[made.type] + " " + made.kind, made.boot, made.seq)
         self._owes_watchdog = self._owes_watchdog and made.kind != "watchdog"
@@ -350,6 +359,7 @@ class Unit:
 
     def _show(self, action: tuple[Any, ...]) -> None:
         self.witness.shown = action[1]
+        self.witness.let_gos += action[1] == indicator.LET_GO
         self._note("show", action[1])
 
     def _connect(self, _action: tuple[Any, ...]) -> None:
@@ -376,6 +386,14 @@ class Unit:
         since_ms = max(self.link.since_ms, self._alive_ms)
         calm_ms = max(2 * self.nvs.values["spread_s"] * 1000, link_watch.CALM_LIMIT_MS)
         self.witness.waits(self.inputs.link, since_ms, calm_ms, self._timeline.now_ms)
+
+    def _check_let_go(self) -> None:
+        now_ms, name = self._timeline.now_ms, self.witness.name
+        if self._button_down and now_ms - self._went_down_ms > _BOUNCE_MS:
+            raise Violation("a_body_cancels_nothing", f"{name} cancels, and nobody has let go of its button")
+        if not self._button_down and self._went_up_ms - self._went_down_ms >= button.LET_GO_MS:
+            held_ms = self._went_up_ms - self._went_down_ms
+            raise Violation("a_body_cancels_nothing", f"{name} cancels after its button was down for {held_ms} ms")
 
     def _look(self, core: Device) -> None:
         if self._owes_watchdog:
@@ -408,7 +426,7 @@ class Unit:
         self.witness.written(_id_in(name))
 
     def _on_puback(self, payload: bytes) -> None:
-        found: dict[str, Any] = message.decode_event(payload)
+        found: dict[str, Any] = event_reader.decode_event(payload)
         if self._parts.reads_puback is not None and self.core is not None:
             self._parts.reads_puback(self, found["boot"], found["seq"])
 

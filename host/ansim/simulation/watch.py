@@ -38,7 +38,8 @@ class FleetTruth:
         self.noted_ms: dict[str, int] = {}
         self.hears_since_ms = 0
         self.clock_set_ms = 0
-        self.started_ms = 0
+        # The last time that it was set before the receiver's process started.
+        self.clock_set_before_ms = 0
         self._broker = broker
         self._timeline = timeline
 
@@ -55,7 +56,7 @@ class FleetTruth:
         A receiver that starts knows when a device was heard by the broker's clock alone. That it was set forward since
         then nobody can tell it.
         """
-        if self.heard_ms[device] < self.clock_set_ms < self.started_ms:
+        if self.heard_ms[device] < self.clock_set_before_ms:
             return
         trouble_ms = max(self.units[device].trouble_until_ms(), self._broker.trouble_until_ms)
         if self._timeline.now_ms - trouble_ms > REACH_MS:
@@ -144,7 +145,8 @@ class Watch:
         self._check()
 
     def _load(self) -> None:
-        self._truth.hears_since_ms = self._truth.started_ms = self._timeline.now_ms
+        self._truth.hears_since_ms = self._timeline.now_ms
+        self._truth.clock_set_before_ms = self._truth.clock_set_ms
         for state in self._store.devices():
             minutes = state.interval_min
             interval_ms = _DEFAULT_INTERVAL_MS if minutes is None else minutes * MINUTE_MS

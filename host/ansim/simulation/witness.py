@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from ansim.simulation.prealarm import PreAlarm
 from ansim_fw.core import event, indicator, link_watch, outbox
 from ansim_fw.core.event import Event
 
@@ -19,7 +20,13 @@ INVARIANTS = {
     "boot_once": "no boot number comes twice",
     "nothing_invented": "what is restored and what is in the database was raised, as it is there",
     "nothing_refused": "the receiver puts no device's event aside",
-    "press_is_one_alarm": "a press on duty is one alarm, or the cancel that it was held for",
+    "press_is_one_alarm": "a press on duty is one alarm, or the cancel that it was held for and let go in time",
+    "a_body_cancels_nothing": "a cancel follows a button that was let go, after less than ten seconds",
+    "fall_is_kept": "a fall on duty is stored at once, unless one waits of which nobody has heard",
+    "fall_waits": "a fall is not sent in its pre-alarm, unless its wearer calls for help",
+    "cancel_goes_first": "an alarm is not sent while its cancel waits",
+    "never_shown_open": "an alarm that was cancelled before it was sent is never open at the receiver",
+    "ends_as_the_wearer_said": "an alarm is cancelled in the end if its wearer cancelled it, and only then",
     "alarms_first": "no fault goes out while an alarm is due, no heartbeat while either is",
     "retry_in_time": "with the link up an alarm is sent again within its bound",
     "connect_in_time": "with the link down the next attempt comes within its bound",
@@ -68,6 +75,8 @@ class Waiting:
     Args:
         durable: it was whole on a shelf once; excused: both its copies rotted.
         due_ms: since when it should go out, or when it last did.
+        raised_ms: since when the wearer is to see that it is on its way.
+        sent: it went out once.
     """
 
     event: Event
@@ -77,6 +86,11 @@ class Waiting:
     tried: bool = False
     excused: bool = False
     closed: bool = False
+    raised_ms: int = 0
+    sent: bool = False
+
+    def __post_init__(self) -> None:
+        self.raised_ms = self.raised_ms or self.made_ms
 
     @property
     def urgent(self) -> bool:
@@ -93,6 +107,9 @@ class Witness:
         promised: those that were durable, and not rotten on both shelves since.
         heard_ms: when the device last heard an alarm's acknowledgement.
         owes_damage: the boots that lost an alarm to rot and so owe a fault.
+        falls: how many were stored; prealarm: of the one that may still be cancelled unsent.
+        unsent: the alarms that were cancelled before they were sent.
+        let_gos: how often the wearer was shown that the button may be let go.
     """
 
     name: str
@@ -102,12 +119,16 @@ class Witness:
     promised: set[EventId] = field(default_factory=set)
     boots: set[int] = field(default_factory=set)
     alarms: int = 0
+    falls: int = 0
     cancels: int = 0
     refused: int = 0
+    let_gos: int = 0
     shown: int = -1
     heard_ms: int = -_NOTE_MS
     crowded: bool = False
     owes_damage: list[int] = field(default_factory=list)
+    prealarm: PreAlarm = field(default_factory=PreAlarm)
+    unsent: set[EventId] = field(default_factory=set)
     _acknowledged: set[EventId] = field(default_factory=set)
     _beats: set[EventId] = field(default_factory=set)
     _beat: Event | None = None
@@ -122,6 +143,7 @@ class Witness:
 
     def restored(self, boot: int, events: list[Event], now_ms: int) -> None:
         """The device took these events out of its journal."""
+        self.prealarm.end()
         for each in events:
             known = self.made.get((each.boot, each.seq))
             if known is None or known[0] != substance(each):
@@ -164,17 +186,40 @@ class Witness:
         self.made[event_id] = (substance(made), now_ms)
         self.waiting[event_id] = Waiting(made, now_ms, now_ms)
         if made.type == event.ALARM:
-            self.alarms += 1
-            self.crowded = self.crowded or len(self.waiting) > _CROWD
+            self._stores_alarm(made, event_id, now_ms)
         elif made.type == event.CANCEL:
             self.cancels += 1
-            self._close(made.of)
+            self._stores_cancel(made)
+
+    def _stores_alarm(self, made: Event, event_id: EventId, now_ms: int) -> None:
+        self.crowded = self.crowded or len(self.waiting) > _CROWD
+        if made.kind == "fall":
+            self.falls += 1
+            self.prealarm.begin(event_id, now_ms)
+        else:
+            self.alarms += 1
+            # A call for help.
+            self._raise_fall(now_ms)
+
+    def _raise_fall(self, now_ms: int) -> None:
+        one = self.waiting.get(self.prealarm.of) if self.prealarm.of else None
+        if one is not None:
+            one.raised_ms = one.due_ms = now_ms
+        self.prealarm.end()
+
+    def _stores_cancel(self, made: Event) -> None:
+        self._close(made.of)
+        if self.prealarm.of == made.of:
+            self.prealarm.end()
 
     def written(self, event_id: EventId) -> None:
         """Its record is whole on a shelf."""
         if event_id in self.waiting:
             self.waiting[event_id].durable = True
             self.promised.add(event_id)
+            of = self.waiting[event_id].event.of
+            if of in self.waiting and not self.waiting[of].sent:
+                self.unsent.add(of)
 
     def stored(self, made: Event, now_ms: int) -> None:
         """The device has tried to store it."""
@@ -191,6 +236,7 @@ class Witness:
         """No whole copy of it can be read from flash."""
         if event_id in self.waiting:
             self.waiting[event_id].excused = True
+            self.unsent.discard(self.waiting[event_id].event.of or event_id)
             self.promised.discard(event_id)
 
     def forgets(self, gone: Event) -> None:
@@ -212,6 +258,9 @@ class Witness:
         rank = _RANKS[sent.type]
         for other in others:
             if other.stored and other.wait_ms == 0 and _RANKS[other.event.type] < rank:
+                one = self.waiting.get((other.event.boot, other.event.seq))
+                if one is not None and self._is_held(one, now_ms):
+                    continue
                 raise Violation("alarms_first", f"{self.name} sends {describe(sent)} before {describe(other.event)}")
 
     def _sends_beat(self, sent: Event, event_id: EventId) -> None:
@@ -230,7 +279,17 @@ class Witness:
             return
         if not one.tried and not one.durable:
             raise Violation("stored_before_sent", f"{self.name} sends {describe(sent)}, not stored")
+        if self.prealarm.holds(event_id, now_ms):
+            raise Violation("fall_waits", f"{self.name} sends {describe(sent)} in its pre-alarm")
+        if self._cancel_waits(event_id):
+            raise Violation(
+                "cancel_goes_first", f"{self.name} sends {describe(sent)} before its cancel is acknowledged"
+            )
         one.due_ms = now_ms
+        one.sent = True
+
+    def _cancel_waits(self, event_id: EventId) -> bool:
+        return any(one.event.of == event_id for one in self.waiting.values() if one.event.type == event.CANCEL)
 
     def hears(self, event_id: EventId, now_ms: int) -> None:
         """The receiver's acknowledgement reaches the device."""
@@ -238,6 +297,9 @@ class Witness:
         one = self.waiting.pop(event_id, None)
         if one is not None and one.event.type == event.ALARM:
             self.heard_ms = now_ms
+        if one is not None and one.event.of in self.waiting:
+            # Its alarm may go out now.
+            self.waiting[one.event.of].due_ms = now_ms
         self._acknowledged.add(event_id)
         if not self.waiting:
             self.crowded = False
@@ -249,6 +311,11 @@ class Witness:
             raise Violation(
                 "acknowledged_is_committed", f"{self.name} takes {event_id} for acknowledged; nobody said so"
             )
+
+    @property
+    def fall_waits(self) -> bool:
+        """Tell whether the receiver has not acknowledged a fall yet that is not over."""
+        return any(one.event.kind == "fall" and not one.closed for one in self.waiting.values())
 
     def handled(self, event_id: EventId) -> None:
         """The device hears that an operator closed it."""
@@ -276,9 +343,13 @@ class Witness:
         self._check_pattern(pattern, safe, now_ms)
 
     def _check_pattern(self, pattern: int, safe: bool, now_ms: int) -> None:
-        if self.crowded or safe:
+        # A finger on the button: that goes before all else, for seven seconds.
+        if self.crowded or safe or pattern == indicator.LET_GO:
             return
-        open_ms = [one.made_ms for one in self.waiting.values() if one.event.type == event.ALARM and not one.closed]
+        self._check_prealarm(pattern, now_ms)
+        if self.prealarm.of is not None:
+            return
+        open_ms = [one.raised_ms for one in self.waiting.values() if one.event.type == event.ALARM and not one.closed]
         if bool(open_ms) != (pattern in _ON_ITS_WAY):
             shown = indicator.NAMES[pattern]
             raise Violation("pattern_is_true", f"{self.name} shows {shown} with {len(open_ms)} alarms on their way")
@@ -287,15 +358,31 @@ class Witness:
         if pattern == indicator.ACKNOWLEDGED and now_ms - self.heard_ms > _NOTE_MS:
             raise Violation("pattern_is_true", f"{self.name} shows an acknowledgement that nobody gave")
 
+    def _check_prealarm(self, pattern: int, now_ms: int) -> None:
+        shown = pattern == indicator.PREALARM
+        if shown and (self.prealarm.of is None or self.prealarm.is_late(now_ms)):
+            raise Violation("pattern_is_true", f"{self.name} shows a pre-alarm, and there is none")
+        if not shown and self.prealarm.of is not None:
+            if self.prealarm.holds(self.prealarm.of, now_ms):
+                raise Violation("pattern_is_true", f"{self.name} does not show that a fall can be cancelled")
+            self._raise_fall(now_ms)
+
     def waits(self, link: int, since_ms: int, calm_connect_ms: int, now_ms: int) -> None:
         """The device is about to act again; link has been as it is, and the loop alive, since since_ms."""
         urgent = [one for one in self.waiting.values() if one.urgent and one.tried]
         if link == link_watch.UP:
             for one in urgent:
+                if self._is_held(one, now_ms):
+                    continue
                 if now_ms - max(one.due_ms, since_ms) > _RETRY_MS:
                     raise Violation("retry_in_time", f"{self.name} did not send {describe(one.event)} again in time")
         elif link == link_watch.DOWN:
             self._check_connect(urgent, since_ms, calm_connect_ms, now_ms)
+
+    def _is_held(self, one: Waiting, now_ms: int) -> bool:
+        event_id = (one.event.boot, one.event.seq)
+        in_prealarm = event_id == self.prealarm.of and not self.prealarm.is_late(now_ms)
+        return in_prealarm or (one.closed and self._cancel_waits(event_id))
 
     def _check_connect(self, urgent: list[Waiting], since_ms: int, calm_connect_ms: int, now_ms: int) -> None:
         if now_ms - since_ms > calm_connect_ms + _SLACK_MS:

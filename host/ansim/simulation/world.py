@@ -15,6 +15,7 @@ from ansim.simulation.surroundings import Surroundings
 from ansim.simulation.timeline import DAY_MS, MINUTE_MS, Timeline
 from ansim.simulation.trace import Trace
 from ansim.simulation.unit import Unit, UnitParts
+from ansim.simulation.wearer import Wearer
 from ansim.simulation.witness import Violation, Witness, device_name
 from ansim_fw.core import message
 
@@ -56,6 +57,7 @@ class World:
             for number in setting.devices
         }
         self._fingers = {number: Finger(unit, around) for number, unit in self._units.items()}
+        self._wearers = {number: Wearer(unit, around) for number, unit in self._units.items()}
         self._receiver = Receiver(around, self._units, committed, parts.receiver)
         self._do: dict[str, Callable[..., None]] = {**self._device_deeds(), **self._world_deeds()}
 
@@ -93,6 +95,7 @@ class World:
         return {
             "press": lambda unit, held_ms: self._fingers[unit.number].press(held_ms),
             "chatter": lambda unit, *lengths_ms: self._fingers[unit.number].chatter(*lengths_ms),
+            "fall": lambda unit: self._wearers[unit.number].fall(),
             "cut": self._cut,
             "hang": Unit.hang,
             "rot": lambda unit, shelf, which, bit: unit.rot(shelf, which, bit, False),

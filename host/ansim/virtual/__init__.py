@@ -1,5 +1,6 @@
 """The virtual board: an ESP32 devkit without hardware, described in docs/virtual-board.md."""
 
+from ansim.virtual.clock import MAX_SPEED
 from ansim.virtual.control import ControlClient, Seen
 from ansim.virtual.running import (
     DEFAULT_NAME,
@@ -12,6 +13,7 @@ from ansim.virtual.running import (
 
 __all__ = [
     "DEFAULT_NAME",
+    "MAX_SPEED",
     "ControlClient",
     "Seen",
     "VirtualBoard",

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ansim.virtual.forwarder import Forwarder, Service
+from ansim.virtual.traffic import Traffic
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,7 @@ class Network:
 
     Attributes:
         access_points: the numbers of those in reach, the strongest first.
+        address: what its DHCP server gives to the board, with mask and router; nothing is carried for another one.
     """
 
     ssid: str
@@ -24,6 +26,7 @@ class Network:
     service: Service = Service.FULL
     access_points: tuple[int, ...] = (1,)
     channel: int = 6
+    address: str = "10.0.2.15"
 
     def bssid(self, access_point: int) -> bytes:
         return b"\x02an" + bytes([len(self.ssid), 0, access_point])
@@ -38,9 +41,12 @@ class Air:
     Attributes:
         rssi_dbm: how strong the board receives its network.
         joined: the network that the board's station has joined last.
+        traffic: what the board's connections have carried.
         changed: called after each change, from the thread that made it.
         delay_ms: added to each piece of data that crosses the air, either way.
-        association_ms: how long a station takes from connect() to an address.
+        association_ms: how long a station takes from connect() to an address, on the first channel that it listens on.
+        channel_ms: how long it listens on each further one (ESP-IDF: up to 120).
+        dhcp_ms: how long it takes from the association to an address by DHCP.
         beacon_timeout_ms: how long a station takes to notice that its network went away (ESP-IDF: 6 s).
     """
 
@@ -49,7 +55,10 @@ class Air:
         self.joined = ""
         self.delay_ms = 0
         self.association_ms = 150
+        self.channel_ms = 0
+        self.dhcp_ms = 0
         self.beacon_timeout_ms = 6000
+        self.traffic = Traffic()
         self.changed: Callable[[], None] = lambda: None
         self._enabled = True
         self._networks: dict[str, Network] = {}
@@ -69,15 +78,23 @@ class Air:
         self.changed()
 
     def set_network(
-        self, ssid: str, passphrase: str, service: str = Service.FULL, access_points: Sequence[int] = (1,)
+        self,
+        ssid: str,
+        passphrase: str,
+        service: str = Service.FULL,
+        access_points: Sequence[int] = (1,),
+        address: str = Network.address,
+        channel: int = Network.channel,
     ) -> None:
         """Add a network, or change it.
 
         Args:
             service: one of Service.
             access_points: numbers from 0 to 255 of those in reach; none: the network is known, but out of reach.
+            address: what the board is given from now on.
+            channel: 1 to 13.
         """
-        self._networks[ssid] = Network(ssid, passphrase, Service(service), tuple(access_points))
+        self._networks[ssid] = Network(ssid, passphrase, Service(service), tuple(access_points), channel, address)
         self.changed()
 
     def networks(self) -> list[Network]:

@@ -16,16 +16,17 @@ from pathlib import Path
 from typing import Any
 
 from ansim import secret_files
-from ansim.boards import load_board
+from ansim.boards import Sensor, load_board
+from ansim.chips import STAND_IN_CHIPS
 from ansim.errors import AnsimError, BadInput
 from ansim.virtual.bare_chip import BareChip
 from ansim.virtual.board import DevBoard, Log, MakeRunner, Runner
 from ansim.virtual.chip import Chip
+from ansim.virtual.clock import Clock
 from ansim.virtual.control_server import ControlServer
 from ansim.virtual.flash import Flash
 from ansim.virtual.running import BoardFolder
 
-RUNNABLE_CHIP = "esp32"
 _MAC_PREFIX = b"\x02"  # locally administered, so that it can't be a real device's
 _LOG_BYTES = 1 << 20
 _LOCK_ATTEMPTS = 20
@@ -39,6 +40,8 @@ class Options:
     chip: str | None
     port: int
     paced: bool
+    speed: int
+    skip_sleep: bool
     with_parent: bool
 
 
@@ -68,8 +71,10 @@ class _Process:
         chip = self._options.chip or board_file.chip
         mac = lasting_mac(self._folder.mac)
         flash = Flash(self._folder.flash, board_file.flash_bytes)
-        make = _runner_maker(self._folder, mac, chip)
-        board = DevBoard(board_file, flash, chip, mac, self._options.paced, make)
+        clock = Clock(self._options.speed, self._options.skip_sleep)
+        runs = chip in STAND_IN_CHIPS and chip == board_file.chip
+        make = _runner_maker(self._folder, mac, chip, clock, board_file.sensor, runs)
+        board = DevBoard(board_file, flash, chip, mac, self._options.paced, make, clock)
         try:
             await self._serve(board, {"board": board_file.name, "chip": chip, "mac": mac.hex(":")})
         finally:
@@ -81,7 +86,7 @@ class _Process:
         _end_on(ended.set, self._options.with_parent)
         port = self._open_port(board)
         token = secrets.token_hex(16)
-        server, control_port = await ControlServer(board, token).open()
+        server, control_port = await ControlServer(board, token, self._folder.path).open()
         secret_files.replace(self._folder.token, token.encode())
         about |= {"pid": os.getpid(), "port": port, "terminal": board.port.terminal_path, "control_port": control_port}
         secret_files.replace(self._folder.running, json.dumps(about).encode())
@@ -124,10 +129,12 @@ def lasting_mac(path: Path) -> bytes:
     return mac
 
 
-def _runner_maker(folder: BoardFolder, mac: bytes, chip: str) -> MakeRunner:
+def _runner_maker(
+    folder: BoardFolder, mac: bytes, chip: str, clock: Clock, sensor: Sensor | None, runs: bool
+) -> MakeRunner:
     def make(emit: Callable[[bytes], None], log: Log, power_lost: Callable[[], None]) -> Runner:
-        if chip == RUNNABLE_CHIP:
-            return Chip(folder.chip, folder.flash, mac, emit, log, power_lost)
+        if runs:
+            return Chip(folder.chip, folder.flash, mac, emit, log, power_lost, clock, sensor, chip)
         return BareChip(chip, emit)
 
     return make

@@ -1,7 +1,8 @@
 """What the ROM and the second stage bootloader of an ESP32 do before MicroPython runs, from the flash alone.
 
 Sources: esptool.bin_image for the image format, ESP-IDF's bootloader_support (esp_image_format.c, flash_partitions.c)
-for the checks, their order and what is printed.
+for the checks, their order and what is printed. A wake from deep sleep skips them all, as the official builds do
+(CONFIG_BOOTLOADER_SKIP_VALIDATE_IN_DEEP_SLEEP; MicroPython's pull request 12252).
 """
 
 import hashlib
@@ -30,7 +31,8 @@ class Reset(Enum):
     """Why the chip starts: what the ROM prints, and the number of machine.reset_cause().
 
     Numbers as in MicroPython's ports/esp32/modmachine.c: EN can't be told from power-on; a panic, and the watchdog
-    that goes through one, restart the chip by software; deep sleep and power-on are the ROM's own.
+    that goes through one, restart the chip by software; so does ESP-IDF's handler of the brownout detector, which
+    MicroPython tells as power-on; deep sleep and power-on are the ROM's own.
     """
 
     POWER_ON = ("0x1 (POWERON_RESET)", 1, "power_on")
@@ -38,6 +40,7 @@ class Reset(Enum):
     SOFTWARE = ("0xc (SW_CPU_RESET)", 2, "software")
     CRASH = ("0xc (SW_CPU_RESET)", 2, "crash")
     WATCHDOG = ("0xc (SW_CPU_RESET)", 3, "watchdog")
+    BROWNOUT = ("0xc (SW_CPU_RESET)", 1, "brownout")
     DEEP_SLEEP = ("0x5 (DEEPSLEEP_RESET)", 4, "deep_sleep")
     SOFT = ("", 5, "soft")
 

@@ -7,34 +7,47 @@ import os
 import queue
 import selectors
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 
+from ansim.boards import Sensor
 from ansim.virtual import wire
 from ansim.virtual.air import Air
 from ansim.virtual.bootloader import Bootloader, NotBootable, Partition, Reset
 from ansim.virtual.chip_flash import ChipFlash, PowerCut
+from ansim.virtual.clock import Clock
+from ansim.virtual.heap import Heap
+from ansim.virtual.lateness import Lateness
+from ansim.virtual.models import Fault
+from ansim.virtual.motion import Samples, Vector
 from ansim.virtual.nvs_flash import NvsFlash
+from ansim.virtual.pads import Pads
 from ansim.virtual.process import Process
+from ansim.virtual.profiles import profile, rtc_mask
 from ansim.virtual.repl import ENTER_RAW, Output
+from ansim.virtual.rtc_clock import RtcClock
+from ansim.virtual.runs import Runs, State
+from ansim.virtual.schedule import Act, Moment, Schedule
+from ansim.virtual.sensor_slot import SensorSlot
 from ansim.virtual.services import NONSENSE, Answer, Services
-from ansim.virtual.sleep import EXT0, EXT1, TIMER, Sleep
+from ansim.virtual.sleep import GPIO, TIMER, Sleep
+from ansim.virtual.task_watchdog import TaskWatchdog
 from ansim.virtual.wire import Frame, Op
-
-# What an ESP32 with the official build has free at the REPL (gc.mem_free()), and what the runtime needs besides.
-FREE_HEAP_BYTES = 164 * 1024
-RUNTIME_HEAP_BYTES = 68800
 
 _SOFT_REBOOT = b"MPY: soft reboot\r\n"
 _WATCHDOG_TEXT = (
     b"E (0) task_wdt: Task watchdog got triggered. The following tasks/users did not reset the watchdog in time:\r\n"
     b"E (0) task_wdt:  - mp_task (CPU 1)\r\nE (0) task_wdt: Aborting.\r\n\r\nRebooting...\r\n"
 )
-# A chip that crashes at once after each start must not keep this machine busy.
+_BROWNOUT_TEXT = b"\r\nE BOD: Brownout detector was triggered\r\n\r\n"
+# A chip that crashes at once after each start must not keep this machine busy; this machine's time.
 _CRASH_PAUSE_MS = 500
 _LONGEST_WAIT_S = 3600.0
+# After so many jumps in a row it is looked whether somebody calls.
+_JUMPS = 100
+# At which frames a run's counts are remembered, the first time.
+_MARKS = {Op.MAIN: "main", Op.WDT_ARM: "watchdog", Op.FLASH_PROGRAM: "program"}
 _INTERRUPTED = (-2, 1)  # ended by the interrupt for Ctrl-C: it came between programs, or twice
 
 Emit = Callable[[bytes], None]
@@ -52,15 +65,31 @@ class Chip:
         flash: the flash file.
         mac: six bytes.
         emit: gets what the chip puts on its UART TX; called from the chip's thread, must not block.
-        log: gets (kind, details) of what is seen from outside: "pin", "pwm", "wifi", "reset", "sleep", "main", "cut".
+        log: gets (kind, details) of what is seen from outside: "pin", "pwm", "wifi", "reset", "sleep", "main", "cut",
+            "late", "motion", "interrupt", "ran".
         power_lost: called from the chip's thread after the power went in a flash operation that was chosen for it.
+        clock: the time that the chip measures.
+        sensor: the motion sensor on its I2C bus; None: there is none.
+        chip: esptool's name of the chip, one of chips.STAND_IN_CHIPS.
 
     Attributes:
+        heap: the memory of programs that start from now on.
         services: the parts on the I2C bus and the other things that belong to the board.
         ticks_at_start_ms: what time.ticks_ms() is at the next hard reset; near 2^30 to test the wrap.
     """
 
-    def __init__(self, folder: Path, flash: Path, mac: bytes, emit: Emit, log: Log, power_lost: PowerLost) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        flash: Path,
+        mac: bytes,
+        emit: Emit,
+        log: Log,
+        power_lost: PowerLost,
+        clock: Clock,
+        sensor: Sensor | None = None,
+        chip: str = "esp32",
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._flash = ChipFlash(flash, flash.stat().st_size)
@@ -68,12 +97,20 @@ class Chip:
         self._emit = emit
         self._log = log
         self._power_lost = power_lost
+        self._clock = clock
         self.ticks_at_start_ms = 0
         self._air = Air()
         self._air.changed = lambda: self._call(self._air_changed)
         self._inputs = wire.Inputs(folder / "inputs")
-        self.services = Services(self._air, self._flash, mac, _now_ms, self._answer_later)
-        self._bootloader = Bootloader(self._flash)
+        self._rtc = RtcClock(clock, self._inputs)
+        self.heap = Heap()
+        self._sensor = SensorSlot(sensor, clock, self._sensor_pin, log)
+        self.services = Services(self._air, self._flash, mac, clock, self._rtc, self._answer_later, self._sensor.parts)
+        self._profile = profile(chip)
+        self._pads = Pads(rtc_mask(chip), log)
+        self._taken_mask = self._woken_mask = 0
+        self._weak = False
+        self._bootloader = Bootloader(self._flash, chip)
         self._process: Process | None = None
         self._frames = wire.FrameReader()
         self._output = Output()
@@ -84,24 +121,17 @@ class Chip:
         self._boots = 0
         self._rx_dropped = 0
         self._started_ms = 0
-        self._clock_us = 0
-        self._watchdog_ms = 0
-        self._watchdog_due_ms: int | None = None
+        self._watchdog = TaskWatchdog()
+        self._lateness = Lateness()
+        self._runs = Runs(clock, (self._flash.counts, self._air.traffic.figures))
+        self._air.traffic.heard = self._runs.mark
+        self._sensor_due_ms: float | None = None
         self._restart_due_ms: int | None = None
         self._sleep: Sleep | None = None
+        self._schedule = Schedule()
+        self._time_held = 0
         self._wifi_told = 0
-        self._pins: dict[int, dict[str, int]] = {}
-        self._told: dict[Op, Callable[[Frame], None]] = {
-            Op.PIN_OUT: self._pin_out,
-            Op.PIN_MODE: self._pin_mode,
-            Op.PWM: self._pwm,
-            Op.WDT_ARM: self._arm,
-            Op.WDT_FEED: self._feed,
-            Op.RESET: lambda _: self._hard_reset(Reset.SOFTWARE),
-            Op.SOFT_RESET: lambda _: self._soft_reset(),
-            Op.MAIN: lambda _: self._log("main", {"after_ms": _now_ms() - self._started_ms}),
-            Op.SLEEP: self._go_to_sleep,
-        }
+        self._told = self._tellers()
         self._lock = threading.RLock()
         self._calls: queue.SimpleQueue[tuple[Callable[[], None], Future[None]]] = queue.SimpleQueue()
         self._selector = selectors.DefaultSelector()
@@ -115,6 +145,23 @@ class Chip:
         self._thread = threading.Thread(target=self._run, name="chip", daemon=True)
         self._thread.start()
 
+    def _tellers(self) -> dict[Op, Callable[[Frame], None]]:
+        """Return what takes each kind of frame that is not answered at once."""
+        return {
+            Op.PIN_OUT: self._pads.out,
+            Op.PIN_MODE: self._pads.mode,
+            Op.PIN_HOLD: self._pads.hold,
+            Op.DEEP_HOLD: self._pads.deep_hold,
+            Op.PWM: self._pads.pwm,
+            Op.WDT_ARM: lambda frame: self._watchdog.arm(frame.argument, self._clock.now_ms()),
+            Op.WDT_FEED: lambda _: self._watchdog.feed(self._clock.now_ms()),
+            Op.RESET: lambda _: self._hard_reset(Reset.SOFTWARE),
+            Op.SOFT_RESET: lambda _: self._soft_reset(),
+            Op.MAIN: self._main,
+            Op.COUNTS: self._runs.told,
+            Op.SLEEP: self._go_to_sleep,
+        }
+
     # What the world does to the chip
 
     def power_on(self) -> None:
@@ -125,8 +172,12 @@ class Chip:
         """EN went low and high again: as power_on, for an ESP32 can't tell them apart."""
         self._call(lambda: self._power_up(Reset.EN))
 
+    def power_off(self) -> None:
+        """The chip and its sensor have no power any more when this returns."""
+        self._call(self._power_down)
+
     def halt(self) -> None:
-        """Power off, or held in reset: nothing runs any more when this returns."""
+        """Held in reset: nothing runs any more when this returns; the sensor goes on."""
         self._call(self._halt)
 
     def cut_power_at(self, operation: int, done_percent: int) -> None:
@@ -136,9 +187,37 @@ class Chip:
         """
         self._call(lambda: self._flash.cut_power_at(operation, done_percent))
 
+    def later(self, after_ms: int, act: Act, moment: Moment | None = None) -> None:
+        """Have act done by the chip's thread after_ms from now, or from the next such moment, in the chip's time.
+
+        It must not wait for another thread that may call the chip. Resets and power cuts do not make it forgotten.
+        """
+
+        def add() -> None:
+            if moment is None:
+                self._schedule.add(self._clock.now_ms() + after_ms, act)
+            else:
+                self._schedule.add_on(moment, after_ms, act)
+
+        self._call(add)
+
+    def hold_time(self, hold: bool) -> None:
+        """Skip no sleep until this is taken back, as often as it was asked for."""
+
+        def change() -> None:
+            self._time_held += 1 if hold else -1
+
+        self._call(change, wait=False)
+
     def flash_figures(self) -> dict[str, int]:
         """Return what the chip did to its flash since the board was started; see ChipFlash.figures."""
         return self._flash.figures()
+
+    def run_figures(self) -> dict[str, object]:
+        """Return what the chip did, and its last connections; see Runs.figures and Traffic.recent."""
+        found: dict[str, object] = {}
+        self._call(lambda: found.update(self._runs.figures()))
+        return {**found, "connections": self._air.traffic.recent()}
 
     def close(self) -> None:
         """Halt for good, and give everything back."""
@@ -161,29 +240,59 @@ class Chip:
                 self._rx_dropped += self._process.write(data)
 
     def set_pin(self, pin: int, level: int) -> None:
-        """Drive an input from outside to 0 or 1. It stays so until driven again, over resets, too."""
+        """Drive an input from outside to 0 or 1, or let it go: wire.UNDRIVEN. It stays so, over resets, too."""
         with self._lock:
-            if self._inputs.drive(pin, level, self._seen_level(pin)) and self._process is not None:
+            before = self._seen_level(pin)
+            if self._inputs.drive(pin, level, before, self._as_seen(pin, level)) and self._process is not None:
                 self._process.ring()
         self._call(self._check_wake_pins, wait=False)
 
     def set_adc(self, pin: int, microvolts: int) -> None:
         self._inputs.set_microvolts(pin, microvolts)
 
+    def weaken(self, weak: bool) -> None:
+        """Say whether its supply gives way as soon as the radio is on, which is a brownout."""
+
+        def change() -> None:
+            self._weak = weak
+
+        self._call(change)
+
+    def play(self, samples: Samples, rate_hz: float, repeat: bool) -> None:
+        """Move the motion sensor as a recording says; see motion.Recording."""
+        self._call(lambda: self._sensor.play(samples, rate_hz, repeat))
+
+    def hold(self, posture_mg: Vector) -> None:
+        """Keep the motion sensor still, with this acceleration in mg."""
+        self._call(lambda: self._sensor.hold(posture_mg))
+
+    def change_sensor(self, fault: Fault | None, noise_mg: float | None, offset_mg: Vector | None) -> None:
+        """Change what is wrong with the motion sensor; None: leave it as it is."""
+        self._call(lambda: self._sensor.change(fault, noise_mg, offset_mg))
+
+    def jump_clock(self, by_ms: int) -> None:
+        """Let the real-time clock jump forward or back; ticks don't."""
+        self._call(lambda: self._rtc.jump(by_ms))
+
+    def motion(self) -> dict[str, object]:
+        """Return what the wearer does; see motion.Motion.progress."""
+        return self._sensor.motion()
+
     @property
     def air(self) -> Air:
         return self._air
 
     def state(self) -> dict[str, object]:
-        """Return what is seen from outside: status, boots, reset cause, pins, watchdog, Wi-Fi."""
+        """Return what is seen from outside: status, boots, reset cause, pins, watchdog, Wi-Fi, late rounds."""
         return {
             "status": self._status,
             "boots": self._boots,
             "reset_cause": self._cause.label,
-            "pins": {number: dict(seen) for number, seen in sorted(self._pins.items())},
+            "pins": self._pads.state(),
             "wifi": self.services.station.status,
-            "watchdog_ms": self._watchdog_ms,
+            "watchdog_ms": self._watchdog.timeout_ms,
             "rx_dropped": self._rx_dropped,
+            "late": self._lateness.count,
         }
 
     # The chip's thread
@@ -220,7 +329,8 @@ class Chip:
                 self._calls.get()[1].set_exception(RuntimeError("this chip has ended"))
 
     def _turn(self) -> None:
-        for key, _ in self._selector.select(self._timeout_s()):
+        skips_on = self._skip_sleep()
+        for key, _ in self._selector.select(0 if skips_on else self._timeout_s()):
             if key.fd == self._wake_read:
                 os.read(self._wake_read, 4096)
             elif self._process is not None and key.data is self._process:
@@ -238,44 +348,78 @@ class Chip:
                 raise
             done.set_result(None)
 
-    def _timeout_s(self) -> float | None:
+    def _skip_sleep(self) -> bool:
+        """Jump from one thing that happens while the chip sleeps to the next; tell whether there may be more."""
+        for _ in range(_JUMPS):
+            if not self._clock.skips_sleep or self._sleep is None or self._time_held or not self._calls.empty():
+                return False
+            due_ms = self._due_ms
+            if due_ms is None:
+                return False
+            self._clock.skip_to(due_ms)
+            self._do_due()
+        return True
+
+    @property
+    def _due_ms(self) -> float | None:
+        """When the next thing happens by itself, or None."""
         sleep_due_ms = self._sleep.due_ms if self._sleep else None
-        due = [self._watchdog_due_ms, self._restart_due_ms, sleep_due_ms, self.services.station.due_ms]
-        known = [moment for moment in due if moment is not None]
-        return min(max(0, min(known) - _now_ms()) / 1000, _LONGEST_WAIT_S) if known else None
+        station_ms, sensor_ms = self.services.station.due_ms, self._sensor.due_ms
+        due = (self._watchdog.due_ms, self._restart_due_ms, sleep_due_ms, station_ms, sensor_ms, self._schedule.due_ms)
+        return min((moment for moment in due if moment is not None), default=None)
+
+    def _timeout_s(self) -> float | None:
+        due_ms = self._due_ms
+        if due_ms is None:
+            return None
+        return min(self._clock.real_s(max(0, due_ms - self._clock.now_ms())), _LONGEST_WAIT_S)
 
     def _do_due(self) -> None:
-        now_ms = _now_ms()
-        if self._watchdog_due_ms is not None and now_ms >= self._watchdog_due_ms:
+        now_ms = self._clock.now_ms()
+        while act := self._schedule.next_due(now_ms):
+            act()
+        if self._watchdog.due_ms is not None and now_ms >= self._watchdog.due_ms:
             self._bite()
         if self._restart_due_ms is not None and now_ms >= self._restart_due_ms:
             self._hard_reset(Reset.CRASH)
         if self._sleep is not None and self._sleep.due_ms is not None and now_ms >= self._sleep.due_ms:
             self._wake_up(TIMER)
+        if self._weak and self._process is not None and self.services.station.active:
+            self._brown_out()
         self.services.station.tick(now_ms)
         self._tell_wifi()
+        self._sensor_due_ms = self._sensor.due_ms
+        self._sensor.tick()
 
     # Resets
 
     def _power_up(self, cause: Reset) -> None:
         self._stop()
         self.services.power_on()
-        self._clock_us = 0
+        self._pads.lose_power()
+        if cause is Reset.POWER_ON:  # the reset line goes to the chip only
+            self._sensor.power_on()
         self._hard_reset(cause)
 
     def _hard_reset(self, cause: Reset, wake: int = 0) -> None:
         """Everything but RTC memory and its clock starts anew."""
-        self._clock_us += (_now_ms() - self._started_ms) * 1000 if self._boots else 0
+        # What ending the program takes is in the chip's time, too.
+        self._started_ms = self._clock.now_ms()
         if cause in (Reset.POWER_ON, Reset.EN):
-            self._clock_us = 0
+            self._rtc.begin()
+        self._end_run(cause.label)
         self._stop()
-        self._started_ms = _now_ms()
+        self._runs.be(State.CPU)
         self._cause, self._wake = cause, wake
+        if cause is not Reset.DEEP_SLEEP:
+            self._taken_mask = self._woken_mask = 0
+        self._runs.begin(cause.label, wake, [pin for pin in range(wire.PINS) if self._woken_mask >> pin & 1])
         self._boots += 1
         self._log("reset", {"cause": cause.label})
         self._emit(cause.banner())
         try:
-            self._partitions = self._bootloader.check()
+            if cause is not Reset.DEEP_SLEEP:
+                self._partitions = self._bootloader.check()
         except NotBootable as problem:
             self._status = "not_bootable"
             self._emit(str(problem).encode())
@@ -295,6 +439,8 @@ class Chip:
         raw = self._output.raw
         self._end_process()
         self._cause = Reset.SOFT
+        self._end_run(Reset.SOFT.label)
+        self._runs.begin(Reset.SOFT.label, self._wake)
         self._emit(_SOFT_REBOOT)
         self._start(raw=raw, main=main)
 
@@ -302,8 +448,8 @@ class Chip:
         self._given = {"raw": raw, "main": main}
         self._frames = wire.FrameReader()
         self._output.process_starts(raw)
-        heap_bytes = FREE_HEAP_BYTES + RUNTIME_HEAP_BYTES
-        process = Process(self._folder, self._flash.path, self._inputs.path, heap_bytes)
+        self._runs.process_starts()
+        process = Process(self._folder, self._flash.path, self._inputs.path, self.heap.size_bytes)
         if raw:
             process.write(ENTER_RAW)
         for fd in (process.uart, process.frames):
@@ -311,10 +457,38 @@ class Chip:
         with self._lock:
             self._process = process
         self._status = "running"
+        self._count_time()
+
+    def _end_run(self, how: str) -> None:
+        if (ran := self._runs.end(how)) is not None:
+            self._log("ran", ran)
+
+    def _count_time(self) -> None:
+        """Tell the counters what time is spent in from now on."""
+        if self._sleep is not None:
+            self._runs.be(State.DEEP if self._sleep.deep else State.LIGHT)
+        elif self._status == "off":
+            self._runs.be(State.OFF)
+        else:
+            self._count_radio()
+
+    def _count_radio(self) -> None:
+        station = self.services.station
+        if station.active:
+            self._runs.mark("radio")
+        if station.connected:
+            self._runs.mark("joined")
+        self._runs.be(State.RADIO if station.active else State.CPU)
 
     def _halt(self) -> None:
+        self._end_run("off")
         self._stop()
         self._flash.forget_cut()
+
+    def _power_down(self) -> None:
+        self._halt()
+        self._pads.lose_power()
+        self._sensor.power_off()
 
     def _stop(self) -> None:
         """Nothing runs any more, and the radio is off."""
@@ -324,13 +498,16 @@ class Chip:
         self._tell_wifi()
         self._status = "off"
         self._sleep = None
-        self._watchdog_due_ms = self._restart_due_ms = None
-        self._watchdog_ms = 0
-        self._pins.clear()
+        self._restart_due_ms = None
+        self._watchdog.stop()
+        self._pads.reset()
+        self._count_time()
 
     def _lose_power(self, cut: PowerCut) -> None:
         """The chip waits for what it asked for, so this ends it exactly there."""
+        self._end_run("cut")
         self._stop()
+        self._pads.lose_power()
         self._log("cut", vars(cut))
         self._power_lost()
 
@@ -340,6 +517,7 @@ class Chip:
             process, self._process = self._process, None
         if process is None:
             return
+        self._lateness.forget()
         for fd in (process.uart, process.frames):
             self._selector.unregister(fd)
         self._show(process.kill())
@@ -349,6 +527,12 @@ class Chip:
         self._end_process()
         self._emit(_WATCHDOG_TEXT)
         self._hard_reset(Reset.WATCHDOG)
+
+    def _brown_out(self) -> None:
+        """The radio took more than the supply gives."""
+        self._end_process()
+        self._emit(_BROWNOUT_TEXT)
+        self._hard_reset(Reset.BROWNOUT)
 
     # What the process does
 
@@ -392,9 +576,11 @@ class Chip:
             f"\r\nabort() was called: the virtual chip's process ended with {status}\r\n\r\nRebooting...\r\n".encode()
         )
         self._status = "crashed"
-        self._restart_due_ms = _now_ms() + _CRASH_PAUSE_MS
+        self._restart_due_ms = self._clock.now_ms() + _CRASH_PAUSE_MS * self._clock.speed
 
     def _take(self, frame: Frame, process: Process) -> None:
+        if frame.op in _MARKS:
+            self._runs.mark(_MARKS[frame.op])
         told = self._told.get(frame.op)
         if told is not None:
             told(frame)
@@ -403,15 +589,12 @@ class Chip:
         elif frame.op == Op.BOOT:
             process.reply(frame.sequence, 0, self._boot_facts())
         else:
+            if frame.op == Op.I2C_READ:
+                self._hear_sensor()
             self._answer(frame, process)
 
-    def _arm(self, frame: Frame) -> None:
-        self._watchdog_ms = frame.argument
-        self._feed(frame)
-
-    def _feed(self, _: Frame) -> None:
-        if self._watchdog_ms:
-            self._watchdog_due_ms = _now_ms() + self._watchdog_ms
+    def _main(self, _: Frame) -> None:
+        self._log("main", {"after_ms": self._clock.now_ms() - self._started_ms})
 
     def _boot_facts(self) -> bytes:
         facts = {
@@ -419,43 +602,42 @@ class Chip:
             "mac": self._mac.hex(),
             "cause": self._cause.cause,
             "wake": self._wake,
+            "speed": self._clock.speed,
+            "ahead_us": self._clock.ahead_us,
+            "chip": self._profile,
+            "taken": self._taken_mask,
+            "woken": self._woken_mask,
             "zero_ms": self._started_ms,
             "ticks_ms": self.ticks_at_start_ms,
-            "clock_us": self._clock_us + self.services.clock_offset_us,
             "partitions": [[p.label, p.type, p.subtype, p.offset, p.size] for p in self._partitions],
         }
         return json.dumps(facts).encode()
 
     # Pins
 
-    def _pin_out(self, frame: Frame) -> None:
-        pin, level = frame.argument & 0xFF, frame.argument >> 8
-        seen = self._pins.setdefault(pin, {})
-        if seen.get("out") != level:
-            seen["out"] = level
-            self._log("pin", {"pin": pin, "value": level})
+    def _sensor_pin(self, pin: int, level: int) -> None:
+        if level:
+            # This thread may itself be behind what the sensor does.
+            now_ms = self._clock.now_ms()
+            self._lateness.called(now_ms if self._sensor_due_ms is None else min(self._sensor_due_ms, now_ms))
+        self.set_pin(pin, level)
 
-    def _pin_mode(self, frame: Frame) -> None:
-        seen = self._pins.setdefault(frame.argument & 0xFF, {})
-        seen["mode"] = frame.argument >> 8 & 0xFF
-        seen["pull"] = frame.argument >> 16 & 0xFF
-
-    def _pwm(self, frame: Frame) -> None:
-        pin, duty = frame.argument & 0xFF, frame.argument >> 8 & 0xFFFF
-        frequency_hz = int.from_bytes(frame.payload, "little")
-        self._pins.setdefault(pin, {}).update(duty_u16=duty, freq_hz=frequency_hz)
-        self._log("pwm", {"pin": pin, "duty_u16": duty, "freq_hz": frequency_hz})
+    def _hear_sensor(self) -> None:
+        late_ms = self._lateness.read(self._clock.now_ms())
+        if late_ms:
+            self._log("late", {"after_ms": late_ms})
 
     def _seen_level(self, pin: int) -> int:
         """Return what the chip reads at an input now."""
-        level = self._inputs.level(pin)
-        if level != wire.UNDRIVEN:
-            return level
-        return 1 if self._pins.get(pin, {}).get("pull", 0) & 2 else 0
+        return self._as_seen(pin, self._inputs.level(pin))
+
+    def _as_seen(self, pin: int, level: int) -> int:
+        return level if level != wire.UNDRIVEN else int(self._pads.pulled_up(pin))
 
     # Requests
 
     def _answer(self, frame: Frame, process: Process) -> None:
+        self._runs.asked(frame)
         try:
             answer = self.services.answer(frame)
         except PowerCut as cut:
@@ -484,7 +666,7 @@ class Chip:
     # Wi-Fi
 
     def _air_changed(self) -> None:
-        self.services.station.air_changed(_now_ms())
+        self.services.station.air_changed(self._clock.now_ms())
         self._tell_wifi()
 
     def _tell_wifi(self) -> None:
@@ -492,6 +674,7 @@ class Chip:
         station = self.services.station
         self._inputs.set_wifi(station.status, self._air.rssi_dbm)
         self._air.carry(station.carries)
+        self._count_time()
         if station.status != self._wifi_told:
             self._wifi_told = station.status
             self._log("wifi", {"status": station.status})
@@ -499,10 +682,14 @@ class Chip:
     # Sleep
 
     def _go_to_sleep(self, frame: Frame) -> None:
+        process = self._process
         try:
-            sleep = Sleep.parse(frame, _now_ms())
+            sleep = Sleep.parse(frame, self._clock.now_ms())
         except NONSENSE:
-            self._reply_if(self._process, frame, (-errno.EINVAL, b""))
+            self._reply_if(process, frame, (-errno.EINVAL, b""))
+            return
+        self._reach(Moment.SLEEP)
+        if self._process is not process:
             return
         # MicroPython's Wi-Fi does not live through either sleep.
         self._air.forget()
@@ -510,29 +697,41 @@ class Chip:
         self._tell_wifi()
         if sleep.deep:
             self._end_process()
-            self._watchdog_due_ms = None
+            self._pads.sleep_deeply()
+        self._watchdog.stand_still(self._clock.now_ms())
+        self._end_run("deep_sleep" if sleep.deep else "light_sleep")
         self._status = "asleep"
         self._sleep = sleep
+        self._count_time()
         self._log("sleep", {"deep": sleep.deep})
         self._check_wake_pins()
+        if self._sleep is sleep:
+            self._reach(Moment.ASLEEP)
 
     def _check_wake_pins(self) -> None:
-        if self._sleep is None:
-            return
-        if self._sleep.ext0_wakes(self._seen_level):
-            self._wake_up(EXT0)
-        elif self._sleep.ext1_wakes(self._seen_level):
-            self._wake_up(EXT1)
+        reason = self._sleep.woken_by(self._seen_level) if self._sleep is not None else 0
+        if reason:
+            self._wake_up(reason)
 
     def _wake_up(self, reason: int) -> None:
         sleep, self._sleep = self._sleep, None
         assert sleep is not None
+        boots = self._boots
+        self._reach(Moment.WAKE)
+        if self._boots != boots or self._status != "asleep":
+            return
         if sleep.deep:
+            self._taken_mask = sleep.taken
+            self._woken_mask = sleep.gpio.any_at(self._seen_level) if reason == GPIO else 0
             self._hard_reset(Reset.DEEP_SLEEP, reason)
         elif self._process is not None:
             self._status = "running"
-            self._process.reply(sleep.sequence, 0, json.dumps({"wake": reason}).encode())
+            self._runs.begin("light_sleep", reason)
+            self._count_time()
+            self._watchdog.go_on(self._clock.now_ms())
+            told = {"wake": reason, "ahead_us": self._clock.ahead_us, "taken": sleep.taken}
+            self._process.reply(sleep.sequence, 0, json.dumps(told).encode())
 
-
-def _now_ms() -> int:
-    return time.monotonic_ns() // 1_000_000
+    def _reach(self, moment: Moment) -> None:
+        for act in self._schedule.reached(moment, self._clock.now_ms()):
+            act()

@@ -69,6 +69,11 @@ class ChipFlash(Flash):
             "most_worn_erases": max(self._erases.values(), default=0),
         }
 
+    def counts(self) -> dict[str, int]:
+        """Return what runs count of ``figures``."""
+        found = self.figures()
+        return {name: found[name] for name in ("programs", "programmed_bytes", "erases")}
+
     def program(self, address: int, data: bytes) -> None:
         """Clear bits, as Flash does.
 

@@ -4,31 +4,34 @@ import asyncio
 import hmac
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from ansim.virtual import wiring
+from ansim.virtual.arguments import Arguments, Refused, one_of, parse, whole
 from ansim.virtual.board import DevBoard, Watcher
-from ansim.virtual.forwarder import Service
+from ansim.virtual.schedule import MAX_LATER_MS, Act, Moment
+from ansim.virtual.stimuli import Stimuli
 
 MAX_LINE_BYTES = 4096
-_MAX_HOLD_MS = 600_000
-_MAX_BATTERY_MV = 20_000
-_MAX_OPERATIONS = 1_000_000_000
+MAX_WAITING = 1000
 
-Arguments = dict[str, Any]
 Handler = Callable[[Arguments], Awaitable[dict[str, Any]]]
 
 
-class Refused(Exception):
-    """A request that can't be done; the text goes to the client."""
-
-
-@dataclass(frozen=True)
 class ControlServer:
-    """Answers one JSON line with another, for clients that know the token."""
+    """Answers one JSON line with another, for clients that know the token.
 
-    board: DevBoard
-    token: str
+    Args:
+        folder: the board's, in which recordings to play are.
+    """
+
+    def __init__(self, board: DevBoard, token: str, folder: Path) -> None:
+        self._board = board
+        self._token = token
+        self._stimuli = Stimuli(board, folder)
+        self._wires = wiring.Wires(board, folder)
+        self._waiting = 0
 
     async def open(self) -> tuple[asyncio.Server, int]:
         """Listen on a free port of 127.0.0.1; return the server and the port."""
@@ -44,30 +47,31 @@ class ControlServer:
             writer.close()
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        hello = _parse(await reader.readline())
-        if not hmac.compare_digest(str(hello.get("token", "")).encode(), self.token.encode()):
+        hello = parse(await reader.readline())
+        if not hmac.compare_digest(str(hello.get("token", "")).encode(), self._token.encode()):
             await _send(writer, {"ok": False, "error": "wrong token"})
             return
         await _send(writer, {"ok": True, "result": {}})
         while line := await reader.readline():
-            request = _parse(line)
+            request = parse(line)
             if request.get("cmd") == "watch":
                 await self._watch(reader, writer)
+                return
+            if request.get("cmd") == "wired":
+                await wiring.serve(self._board, reader, writer)
                 return
             await _send(writer, await self._answer(request))
 
     async def _answer(self, request: Arguments) -> dict[str, Any]:
-        handler: Handler | None = getattr(self, f"_do_{request.get('cmd')}", None)
+        handler: Handler = getattr(self, f"_do_{request.get('cmd')}", self._do_at_once)
         try:
-            if handler is None:
-                raise Refused(f"unknown command {str(request.get('cmd'))[:40]!r}")
             return {"ok": True, "result": await handler(request)}
         except Refused as error:
             return {"ok": False, "error": str(error)}
 
     async def _watch(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         watcher = Watcher()
-        self.board.feed.watchers.add(watcher)
+        self._board.feed.watchers.add(watcher)
         gone = asyncio.ensure_future(reader.read(1))
         try:
             await _send(writer, {"ok": True, "result": {}})
@@ -80,109 +84,78 @@ class ControlServer:
                     event.cancel()
         finally:
             gone.cancel()
-            self.board.feed.watchers.discard(watcher)
+            self._board.feed.watchers.discard(watcher)
 
     async def _do_status(self, _request: Arguments) -> dict[str, Any]:
-        return self.board.status()
+        return {**self._board.status(), "waiting": self._waiting}
 
     async def _do_stats(self, _request: Arguments) -> dict[str, Any]:
-        return {**self.board.port.wire.figures(), "flash": self.board.chip.flash_figures()}
+        chip = self._board.chip
+        return {**self._board.port.wire.figures(), "flash": chip.flash_figures(), "chip": chip.run_figures()}
 
     async def _do_press(self, request: Arguments) -> dict[str, Any]:
-        hold_ms = _whole(request, "hold_ms", 1, _MAX_HOLD_MS)
-        if self.board.button_down:
+        hold_ms = self._stimuli.hold_ms(request)
+        return await self._until_up(lambda up: self._board.press(hold_ms, up))
+
+    async def _do_bounce(self, request: Arguments) -> dict[str, Any]:
+        edges_us = self._stimuli.edges_us(request)
+        return await self._until_up(lambda up: self._stimuli.contact.bounce(edges_us, up))
+
+    async def _until_up(self, press: Callable[[Act], bool]) -> dict[str, Any]:
+        """Press the button, and wait until it is up again."""
+        is_up = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def up() -> None:
+            loop.call_soon_threadsafe(is_up.set)
+
+        if not press(up):
             raise Refused("the button is held down already")
-        self.board.set_button(True)
-        try:
-            await asyncio.sleep(hold_ms / 1000)
-        finally:
-            self.board.set_button(False)
+        await is_up.wait()
         return {}
 
-    async def _do_button(self, request: Arguments) -> dict[str, Any]:
-        self.board.set_button(_flag(request, "down"))
+    async def _do_wire(self, request: Arguments) -> dict[str, Any]:
+        await self._wires.connect(wiring.read_wiring(request))
         return {}
 
-    async def _do_wifi(self, request: Arguments) -> dict[str, Any]:
-        self.board.chip.air.enabled = _flag(request, "on")
+    async def _do_at_once(self, request: Arguments) -> dict[str, Any]:
+        (await self._stimulus(request))()
         return {}
 
-    async def _do_network(self, request: Arguments) -> dict[str, Any]:
-        ssid, passphrase = _text(request, "ssid", 1, 32), _text(request, "passphrase", 0, 63)
-        service = request.get("service", Service.FULL)
-        if service not in list(Service):
-            raise Refused(f"service must be one of {', '.join(Service)}")
-        self.board.chip.air.set_network(ssid, passphrase, service, _access_points(request))
+    async def _do_later(self, request: Arguments) -> dict[str, Any]:
+        do = request.get("do")
+        if not isinstance(do, dict):
+            raise Refused("do must be a request")
+        moment = Moment(one_of(request, "on", list(Moment))) if "on" in request else None
+        after_ms = whole({"after_ms": 0, **request} if moment else request, "after_ms", 0, MAX_LATER_MS)
+        act = await self._stimulus(do, later=True)
+        if self._waiting >= MAX_WAITING:
+            raise Refused(f"{MAX_WAITING} stimuli are waiting already")
+        self._waiting += 1
+        self._board.chip.later(after_ms, self._told(str(do["cmd"]), act), moment)
         return {}
 
-    async def _do_stall(self, _request: Arguments) -> dict[str, Any]:
-        self.board.chip.air.forget()
-        return {}
+    async def _stimulus(self, request: Arguments, later: bool = False) -> Act:
+        act = await self._stimuli.read(request, later)
+        if act is None:
+            raise Refused(f"unknown command {str(request.get('cmd'))[:40]!r}")
+        return act
 
-    async def _do_rssi(self, request: Arguments) -> dict[str, Any]:
-        self.board.chip.air.rssi_dbm = _whole(request, "dbm", -120, 0)
-        return {}
+    def _told(self, command: str, act: Act) -> Act:
+        """Return an act for the chip's thread, of which watchers are told."""
+        loop = asyncio.get_running_loop()
 
-    async def _do_battery(self, request: Arguments) -> dict[str, Any]:
-        if self.board.board.battery is None:
-            raise Refused(f"board '{self.board.board.name}' has no battery")
-        self.board.set_battery(_whole(request, "mv", 0, _MAX_BATTERY_MV))
-        return {}
+        def run() -> None:
+            loop.call_soon_threadsafe(self._one_less)
+            self._board.feed.log("stimulus", {"do": command})
+            act()
 
-    async def _do_reset(self, _request: Arguments) -> dict[str, Any]:
-        self.board.reset()
-        return {}
+        return run
 
-    async def _do_power(self, request: Arguments) -> dict[str, Any]:
-        if _flag(request, "on"):
-            self.board.power_on()
-        else:
-            self.board.power_off()
-        return {}
-
-    async def _do_cut_power_at(self, request: Arguments) -> dict[str, Any]:
-        operation = _whole(request, "operation", 1, _MAX_OPERATIONS)
-        self.board.chip.cut_power_at(operation, _whole(request, "done_percent", 0, 100))
-        return {}
-
-
-def _parse(line: bytes) -> Arguments:
-    """Return the JSON object on a line, or an empty one, which no command accepts."""
-    try:
-        request = json.loads(line)
-    except (ValueError, RecursionError):
-        return {}
-    return request if isinstance(request, dict) else {}
+    def _one_less(self) -> None:
+        self._waiting -= 1
 
 
 async def _send(writer: asyncio.StreamWriter, message: dict[str, Any]) -> None:
     writer.write(json.dumps(message, separators=(",", ":")).encode() + b"\n")
     await writer.drain()
-
-
-def _whole(request: Arguments, key: str, low: int, high: int) -> int:
-    value = request.get(key)
-    if type(value) is not int or not low <= value <= high:
-        raise Refused(f"{key} must be a whole number from {low} to {high}")
-    return value
-
-
-def _access_points(request: Arguments) -> list[int]:
-    points = request.get("access_points", [1])
-    if not isinstance(points, list) or any(type(point) is not int or not 0 <= point <= 255 for point in points):
-        raise Refused("access_points must be a list of whole numbers from 0 to 255")
-    return points
-
-
-def _flag(request: Arguments, key: str) -> bool:
-    value = request.get(key)
-    if type(value) is not bool:
-        raise Refused(f"{key} must be true or false")
-    return value
-
-
-def _text(request: Arguments, key: str, shortest: int, longest: int) -> str:
-    value = request.get(key)
-    if not isinstance(value, str) or not shortest <= len(value.encode()) <= longest:
-        raise Refused(f"{key} must be a text of {shortest} to {longest} bytes")
-    return value

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ansim.virtual.name_server import NameServer
+from ansim.virtual.traffic import Connection
 
 if TYPE_CHECKING:
     from ansim.virtual.air import Air
@@ -117,6 +118,7 @@ class Forwarder:
 
     async def _look_up(self, name: str) -> list[str] | None:
         """Return a name's addresses as the network's name server tells them; None: it does not answer."""
+        self._air.traffic.asked_name()
         if not self._up.is_set():
             return None
         await self._delay()
@@ -131,6 +133,7 @@ class Forwarder:
 
     async def _look_up_on_link(self, name: str) -> list[str] | None:
         """Return the addresses of ``NAME.local``, which somebody with this machine's name for NAME tells."""
+        self._air.traffic.asked_name()
         if not self._up.is_set() or not name.endswith(_LINK_LOCAL_SUFFIX):
             return None
         await self._delay()
@@ -182,7 +185,8 @@ class Forwarder:
             return known
 
         async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await self._accept(_Link(reader, writer), host, port)
+            counted = self._air.traffic.connected(f"{host}:{port}")
+            await self._accept(_Link(reader, writer, counted), host, port)
 
         server = await asyncio.start_server(accept, "127.0.0.1", 0, limit=_CHUNK_BYTES)
         self._servers.append(server)
@@ -209,8 +213,10 @@ class Forwarder:
 
     async def _be_portal(self, link: "_Link") -> None:
         """Answer whatever is said as a captive network's web server does."""
-        await link.reader.read(_CHUNK_BYTES)
+        asked = await link.reader.read(_CHUNK_BYTES)
         await self._cross(link)
+        self._air.traffic.carried(link.counted, len(asked), out=True)
+        self._air.traffic.carried(link.counted, len(_PORTAL_ANSWER), out=False)
         link.near.write(_PORTAL_ANSWER)
         await link.near.drain()
         link.close()
@@ -234,6 +240,7 @@ class Forwarder:
         """Carry one direction until its end; the end, too, crosses only while the radio is up."""
         while data := await reader.read(_CHUNK_BYTES):
             await self._cross(link)
+            self._air.traffic.carried(link.counted, len(data), out=writer is link.far)
             writer.write(data)
             await writer.drain()
         await self._cross(link)
@@ -255,9 +262,10 @@ class Forwarder:
 class _Link:
     """One connection of the chip: its own end, and the far one."""
 
-    def __init__(self, reader: asyncio.StreamReader, near: asyncio.StreamWriter) -> None:
+    def __init__(self, reader: asyncio.StreamReader, near: asyncio.StreamWriter, counted: Connection) -> None:
         self.reader = reader
         self.near = near
+        self.counted = counted
         self.far: asyncio.StreamWriter | None = None
         self.abandoned = False
 

@@ -26,6 +26,7 @@ _LAUNCH = (
 )
 
 # Ctrl-C is turned into one interrupt; a second one before MicroPython has dealt with the first would end the process.
+# At a prompt it has.
 _INTERRUPT_APART_S = 0.1
 _CTRL_C = 3
 
@@ -91,13 +92,21 @@ class Process:
         interrupt does. What does not fit into the terminal's queue (4 KiB and more, against 260 bytes on an ESP32,
         because bytes arrive here in bursts and not at a baud rate) is lost, as a UART loses it.
         """
-        if _CTRL_C in data and self._interruptible():
-            self._interrupt()
-            data = data.replace(bytes([_CTRL_C]), b"")
+        if _CTRL_C in data or self._interrupted_at:
+            data = self._without_interrupts(data)
         try:
             return len(data) - (os.write(self.uart, data) if data else 0)
         except OSError:
             return len(data)
+
+    def _without_interrupts(self, data: bytes) -> bytes:
+        """Interrupt what runs, if Ctrl-C is in data; return what else is to be read."""
+        if not self._interruptible():
+            self._interrupted_at = 0.0
+            return data
+        if _CTRL_C in data:
+            self._interrupt()
+        return data.replace(bytes([_CTRL_C]), b"")
 
     def ring(self) -> None:
         """Wake the chip: a pin changed."""
@@ -139,14 +148,32 @@ class Process:
         return bytes(last)
 
     def _interruptible(self) -> bool:
-        """Tell whether MicroPython runs code and has not switched Ctrl-C off."""
-        return self.listening and bool(termios.tcgetattr(self.uart)[3] & termios.ISIG)
+        """Tell whether MicroPython runs code and has not switched Ctrl-C off, as kbd_intr() says by NOFLSH."""
+        modes = termios.tcgetattr(self.uart)[3]
+        if not self.listening or modes & termios.NOFLSH:
+            return False
+        caught = _catches_interrupts(self._popen.pid)
+        return bool(modes & termios.ISIG) if caught is None else caught
 
     def _interrupt(self) -> None:
         now = time.monotonic()
         if now - self._interrupted_at >= _INTERRUPT_APART_S:
             self._interrupted_at = now
             self._popen.send_signal(signal.SIGINT)
+
+
+def _catches_interrupts(pid: int) -> bool | None:
+    """Tell whether a process handles SIGINT, which MicroPython does while it runs code; None without /proc.
+
+    The terminal's modes tell it less well: what came by raw paste runs with the REPL's own, without ISIG, and whatever
+    it sets by kbd_intr() the REPL has after it.
+    """
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return None
+    caught = int(status.partition("SigCgt:")[2].split()[0], 16)
+    return bool(caught >> (signal.SIGINT - 1) & 1)
 
 
 def _make_raw(terminal: int) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 from ansim.errors import BadInput, DeviceError
 from ansim.home import Home
+from ansim.virtual.clock import MAX_SPEED
 from ansim.virtual.control import ControlClient
 
 DEFAULT_NAME = "virtual"
@@ -99,6 +100,8 @@ def start_board(
     chip: str | None = None,
     port: int = 0,
     paced: bool = False,
+    speed: int = 1,
+    skip_sleep: bool = False,
     with_parent: bool = False,
 ) -> VirtualBoard:
     """Start a board's process and return once its port is open.
@@ -110,12 +113,16 @@ def start_board(
         chip: esptool's name of the chip, if not the board file's.
         port: TCP port of its serial port; 0 takes a free one.
         paced: bytes on the serial line take the time of its baud rate.
+        speed: how many times faster than life the chip's time runs, 1 to 100.
+        skip_sleep: the chip's time jumps over its sleep, to what ends it.
         with_parent: it ends when this process ends.
 
     Raises:
-        BadInput: the name is illegal or taken, the board file or flash file can't be used.
+        BadInput: the name is illegal or taken, the speed out of range, the board file or flash file can't be used.
         DeviceError: the process did not start.
     """
+    if not 1 <= speed <= MAX_SPEED:
+        raise BadInput(f"a virtual board can't run at speed {speed}", f"Use 1 to {MAX_SPEED}.")
     folder = BoardFolder(home.virtual / _checked(name))
     folder.path.mkdir(mode=0o700, exist_ok=True)
     if running := _alive(folder.path):
@@ -128,6 +135,8 @@ def start_board(
         "chip": chip,
         "port": port,
         "paced": paced,
+        "speed": speed,
+        "skip_sleep": skip_sleep,
         "with_parent": with_parent,
     }
     _await_ready(_spawn(folder, options), folder)
@@ -173,6 +182,15 @@ def stop_board(board: VirtualBoard) -> None:
             _signal(board.pid, number)
             _await_end(folder, board.pid)
     if child := _children.pop(board.pid, None):
+        _reap(child)
+
+
+def _reap(child: subprocess.Popen[bytes]) -> None:
+    """Wait until a process that has let go of its folder has ended; it may be held up by what it did for the chip."""
+    try:
+        child.wait(_STOP_S)
+    except subprocess.TimeoutExpired:
+        child.kill()
         child.wait()
 
 
@@ -189,7 +207,7 @@ def _alive(path: Path) -> VirtualBoard | None:
     folder = BoardFolder(path)
     try:
         data: dict[str, Any] = json.loads(folder.running.read_text())
-        control = ControlClient(path.name, data.pop("control_port"), folder.token.read_text())
+        control = ControlClient(path.name, data.pop("control_port"), folder.token.read_text(), path)
         board = VirtualBoard(name=path.name, folder=path, control=control, **data)
     except (OSError, ValueError, KeyError, TypeError):
         return None

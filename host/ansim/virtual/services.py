@@ -2,16 +2,17 @@
 
 import errno
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from ipaddress import ip_address
 
 from ansim.virtual.air import Air
 from ansim.virtual.chip_flash import ChipFlash
+from ansim.virtual.clock import Clock
 from ansim.virtual.flash import SECTOR_BYTES, FlashRangeError
-from ansim.virtual.forwarder import NAME_SERVER
-from ansim.virtual.models import Lis2dw12, Part
-from ansim.virtual.models.lis2dw12 import ADDRESS
+from ansim.virtual.models import BusError, Part
 from ansim.virtual.nvs_flash import NvsError, NvsFlash
-from ansim.virtual.station import Station
+from ansim.virtual.rtc_clock import RtcClock
+from ansim.virtual.station import Addresses, Station
 from ansim.virtual.wire import PAYLOAD_BYTES, Frame, NvsOp, Op
 
 _EAI_FAIL = 202
@@ -31,11 +32,12 @@ class Services:
         air: the radio's surroundings.
         flash: what the chip writes to.
         mac: the station's address.
-        now_ms: a clock that does not go back.
+        clock: the time that the chip measures.
+        rtc: its real-time clock.
         later: runs a slow answer to a request aside: (request, work).
+        parts: what is on the I2C bus, by address.
 
     Attributes:
-        parts: what is on the I2C bus, by address.
         nvs: the NVS partition, None without one.
     """
 
@@ -44,19 +46,21 @@ class Services:
         air: Air,
         flash: ChipFlash,
         mac: bytes,
-        now_ms: Callable[[], int],
+        clock: Clock,
+        rtc: RtcClock,
         later: Callable[[Frame, Callable[[], Answer]], None],
+        parts: Mapping[int, Part],
     ) -> None:
         self._air = air
         self._flash = flash
         self._mac = mac
-        self._now_ms = now_ms
+        self._time = clock
+        self._rtc = rtc
         self._later = later
         self.station = Station(air)
-        self.parts: dict[int, Part] = {ADDRESS: Lis2dw12()}
+        self.parts = parts
         self.nvs: NvsFlash | None = None
         self.rtc_memory = b""
-        self.clock_offset_us = 0
         self._answers: dict[Op, Callable[[Frame], Answer | None]] = {
             Op.RESOLVE: self._resolve,
             Op.I2C_WRITE: self._i2c_write,
@@ -73,7 +77,6 @@ class Services:
     def power_on(self) -> None:
         """Lose what a power cut loses."""
         self.rtc_memory = b""
-        self.clock_offset_us = 0
 
     def answer(self, frame: Frame) -> Answer | None:
         """Return status and payload for a request, or None when the answer comes later.
@@ -88,6 +91,8 @@ class Services:
             return found(frame)
         except NONSENSE:
             return -errno.EINVAL, b""
+        except BusError as error:
+            return -error.code, b""
 
     def _resolve(self, frame: Frame) -> Answer | None:
         if not self.station.connected:
@@ -123,7 +128,7 @@ class Services:
         return 0, b""
 
     def _clock(self, frame: Frame) -> Answer:
-        self.clock_offset_us = int.from_bytes(frame.payload, "little", signed=True)
+        self._rtc.set_offset_us(int.from_bytes(frame.payload, "little", signed=True))
         return 0, b""
 
     def _flash_program(self, frame: Frame) -> Answer:
@@ -168,12 +173,13 @@ class Services:
         if "active" in request:
             result = self._wifi_active(request["active"])
         elif "connect" in request:
-            joined = self.station.connect(_text(request["connect"]), _text(request.get("key")), self._now_ms())
-            if not joined:
+            if request["connect"] is not None and not self.station.busy:
+                self.station.configure(_text(request["connect"]), _text(request.get("key")))
+            if not self.station.connect(self._time.now_ms()):
                 return -_ESP_ERR_WIFI, b""
             result = {}
         elif "disconnect" in request:
-            self.station.disconnect(self._now_ms())
+            self.station.disconnect(self._time.now_ms())
             result = {}
         else:
             result = self._wifi_read(request)
@@ -181,23 +187,32 @@ class Services:
 
     def _wifi_active(self, active: bool | None) -> dict[str, object]:
         if active is not None:
-            self.station.switch(active, self._now_ms())
+            self.station.switch(active, self._time.now_ms())
         return {"active": self.station.active}
 
     def _wifi_read(self, request: dict[str, object]) -> dict[str, object]:
         if "scan" in request:
             return {"found": self._scan()}
         if "addresses" in request:
-            up = ["10.0.2.15", "255.255.255.0", "10.0.2.2", NAME_SERVER[0]]
-            return {"ip": up if self.station.connected else ["0.0.0.0"] * 4}
-        if "config" in request:
-            settings = request["config"]
-            if isinstance(settings, dict) and "reconnects" in settings:
-                self.station.reconnects = int(settings["reconnects"])
+            return {"ip": self.station.addresses}
+        if "use" in request:
+            self.station.use(_addresses(request["use"]))
             return {}
-        known = {"mac": self._mac.hex(), "ssid": self.station.ssid, "essid": self.station.ssid, "channel": 6}
-        known["reconnects"] = self.station.reconnects
+        if "config" in request:
+            self._wifi_config(request["config"])
+            return {}
+        station = self.station
+        known: dict[str, object] = {"mac": self._mac.hex(), "ssid": station.ssid, "essid": station.ssid}
+        known.update(channel=station.channel, reconnects=station.reconnects)
         return {"value": known.get(str(request.get("get")))}
+
+    def _wifi_config(self, settings: object) -> None:
+        if not isinstance(settings, dict):
+            raise ValueError("no settings")
+        if "reconnects" in settings:
+            self.station.reconnects = int(settings["reconnects"])
+        if "channel" in settings:
+            self.station.listen_on(int(settings["channel"]))
 
     def _scan(self) -> list[list[object]]:
         if not self.station.active:
@@ -207,6 +222,16 @@ class Services:
             for net in self._air.networks()[:16]
             for number in net.access_points
         ]
+
+
+def _addresses(value: object) -> Addresses | None:
+    """Return what ifconfig() was given: four addresses, or None for DHCP."""
+    if value is None:
+        return None
+    if not isinstance(value, list) or len(value) != 4:
+        raise ValueError("not four addresses")
+    station, mask, router, server = [str(ip_address(_text(each))) for each in value]
+    return station, mask, router, server
 
 
 def _text(value: object) -> str:

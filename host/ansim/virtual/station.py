@@ -4,10 +4,14 @@ States and reasons as MicroPython's ports/esp32/network_wlan.c keeps them (1.22 
 failed or lost connection the station tries again until its number of reconnects is used up (unlimited unless
 WLAN.config(reconnects=n)). The reason of the last failure is forgotten only when the station has an address again, and
 some reasons are what status() says from then on, also while the next attempt is under way.
+
+A connection begins with a scan, channel by channel, that ends at the first access point of the network; it begins at
+the channel of the configuration, which config(channel=) sets (1.25 and later, pull request 16225) and connect() with a
+name forgets. With addresses set by ifconfig() DHCP is not asked; the station is joined as soon as it is associated.
 """
 
 from ansim.virtual.air import Air, Network
-from ansim.virtual.forwarder import Service
+from ansim.virtual.forwarder import NAME_SERVER, Service
 
 IDLE = 1000
 CONNECTING = 1001
@@ -24,10 +28,18 @@ _LASTING = {ASSOC_LEAVE: IDLE, NO_AP_FOUND: NO_AP_FOUND, WRONG_PASSWORD: WRONG_P
 _RETRY_MS = 500
 # disconnect() returns before the station has left its network.
 _LEAVE_MS = 20
+_CHANNELS = 13
+
+Addresses = tuple[str, str, str, str]
 
 
 class Station:
-    """A station in the air. Time comes in as milliseconds on a clock that does not go back."""
+    """A station in the air. Time comes in as milliseconds on a clock that does not go back.
+
+    Attributes:
+        scanned: how many channels were listened on in attempts to connect, since the chip started.
+        leases: how often DHCP gave an address since then.
+    """
 
     def __init__(self, air: Air) -> None:
         self._air = air
@@ -38,6 +50,11 @@ class Station:
         self.active = False
         self.reconnects = -1
         self.ssid = ""
+        self.scanned = 0
+        self.leases = 0
+        self._hint = 0
+        self._fixed: Addresses | None = None
+        self._given: Addresses | None = None
         self._passphrase = ""
         self._access_point = -1
         self._wanted = False
@@ -51,9 +68,26 @@ class Station:
         return self._connected
 
     @property
+    def busy(self) -> bool:
+        """Whether an attempt to connect is under way."""
+        return self._wanted and not self._connected and self._due_ms is not None
+
+    @property
     def carries(self) -> bool:
-        """Whether data gets through: it does not when the access point is gone and the station has not noticed."""
-        return self._connected and self._in_reach()
+        """Whether data gets through: not when the access point is gone unnoticed, nor with an address of elsewhere."""
+        network = self._network()
+        return self._connected and network is not None and self._in_reach() and self.addresses[0] == network.address
+
+    @property
+    def addresses(self) -> Addresses:
+        """The station's address, mask, router and name server."""
+        return self._fixed or self._given or ("0.0.0.0",) * 4
+
+    @property
+    def channel(self) -> int:
+        """Where the radio is."""
+        network = self._network() if self._connected else None
+        return network.channel if network is not None else self._hint or 1
 
     @property
     def due_ms(self) -> int | None:
@@ -74,17 +108,38 @@ class Station:
         self.active = active
         if not active:
             self.disconnect(now_ms)
+            if self._connected:
+                self._due_ms = None
+                self._lose(ASSOC_LEAVE, now_ms)
 
-    def connect(self, ssid: str, passphrase: str, now_ms: int) -> bool:
-        """Start to join a network; return False when the station is off, or busy with an attempt."""
-        if not self.active or (self._wanted and not self._connected and self._due_ms is not None):
+    def configure(self, ssid: str, passphrase: str) -> None:
+        """Take the network to join, on whatever channel."""
+        self.ssid, self._passphrase, self._hint = ssid, passphrase, 0
+
+    def listen_on(self, channel: int) -> None:
+        """Take the channel on which the next scan begins."""
+        self._hint = channel
+
+    def use(self, addresses: Addresses | None) -> None:
+        """Use these addresses; None: such as DHCP gives."""
+        self._fixed = addresses
+
+    def connect(self, now_ms: int) -> bool:
+        """Start to join the network; return False when the station is off, or busy with an attempt."""
+        if not self.active or self.busy:
             return False
-        self.ssid, self._passphrase = ssid, passphrase
         self._connected = False
         self._wanted = True
         self._failures = 0
-        self._due_ms = now_ms + self._air.association_ms
+        self._due_ms = now_ms + self._attempt_ms()
         return True
+
+    def _attempt_ms(self) -> int:
+        """Listen on one channel after the other; return how long it takes from now to an address, or to a failure."""
+        network = self._air.find(self.ssid)
+        passed = _CHANNELS - 1 if network is None else (network.channel - max(self._hint, 1)) % _CHANNELS
+        self.scanned += passed + 1
+        return self._air.association_ms + passed * self._air.channel_ms + (0 if self._fixed else self._air.dhcp_ms)
 
     def disconnect(self, now_ms: int) -> None:
         """Stop trying; leave the network, which takes a moment."""
@@ -133,15 +188,20 @@ class Station:
             self._lose(WRONG_PASSWORD if self._air.find(self.ssid) else NO_AP_FOUND, now_ms)
             return
         self._access_point = network.access_points[0]
-        if network.service != Service.NO_ADDRESS:
-            self._air.joined = network.ssid
-            self._connected = True
-            self._failures = self._reason = 0
+        if self._fixed is None and network.service == Service.NO_ADDRESS:
+            return
+        if self._fixed is None:
+            self.leases += 1
+            self._given = (network.address, "255.255.255.0", "10.0.2.2", NAME_SERVER[0])
+        self._air.joined = network.ssid
+        self._connected = True
+        self._failures = self._reason = 0
 
     def _lose(self, reason: int, now_ms: int) -> None:
         self._connected = False
+        self._given = None
         self._access_point = -1
         self._reason = reason
         self._failures += 1
         if self._wanted and self._may_retry():
-            self._due_ms = now_ms + max(_RETRY_MS, self._air.association_ms)
+            self._due_ms = now_ms + max(_RETRY_MS, self._attempt_ms())

@@ -1,8 +1,8 @@
 """What passes between a virtual chip's MicroPython process and the board, besides the UART.
 
-Board to chip: a small file of inputs (pin levels, edge counters, ADC, Wi-Fi) that the chip reads in place, one byte on
-a pipe ("bell") when a pin changed, and one reply for each request. Chip to board: frames on one pipe, so that their
-order is kept; those from RPC_FIRST on get a reply. The other side of this file is runtime/_link.py.
+Board to chip: a small file of inputs (pin levels, edge counters, ADC, Wi-Fi, RTC) that the chip reads in place, one
+byte on a pipe ("bell") when a pin changed, and one reply for each request. Chip to board: frames on one pipe, so that
+their order is kept; those from RPC_FIRST on get a reply. The other side of this file is runtime/_link.py.
 """
 
 import mmap
@@ -20,7 +20,8 @@ _HEADER = struct.Struct("<BBHi")
 
 _LEVELS, _RISES, _FALLS = 0, 64, 128
 _WIFI_STATUS, _RSSI, _ADC = 192, 194, 256
-INPUT_BYTES = _ADC + 4 * PINS
+_CLOCK = _ADC + 4 * PINS
+INPUT_BYTES = _CLOCK + 8
 
 
 class Op(IntEnum):
@@ -35,6 +36,9 @@ class Op(IntEnum):
     SOFT_RESET = 7
     MAIN = 8  # main.py is about to start
     LISTENING = 9  # programs run from now on, so that Ctrl-C may interrupt
+    COUNTS = 10  # payload: what was counted inside since the process started, 4 bytes each; see runs.INSIDE
+    PIN_HOLD = 11  # argument: pin | hold << 8
+    DEEP_HOLD = 12  # argument: whether held digital pads stay held in deep sleep
 
     BOOT = 32  # reply: JSON of what the chip has to know to start
     RESOLVE = 33  # argument: port; payload: host; reply status: loopback port, or a negative error
@@ -44,7 +48,7 @@ class Op(IntEnum):
     NVS = 37  # argument: one of NvsOp; payload: namespace, NUL, key, NUL, value
     RTC_READ = 38  # reply: RTC memory
     RTC_WRITE = 39  # payload: RTC memory
-    CLOCK = 40  # argument unused; payload: 8 bytes, microseconds to add to the clock since power-on
+    CLOCK = 40  # argument unused; payload: 8 bytes, microseconds since 2000 less the chip's time
     SLEEP = 41  # payload: JSON; the chip is put to sleep and not answered (deep) or told its wake reason (light)
     FLASH_PROGRAM = 42  # argument: address; payload: bytes
     FLASH_ERASE = 43  # argument: address of the sector
@@ -116,7 +120,7 @@ def reply(sequence: int, status: int, payload: bytes = b"") -> bytes:
 
 
 class Inputs:
-    """The file through which a chip sees its pins, ADC and radio. Levels last over resets: the world drives them."""
+    """The file through which a chip sees its pins, ADC, radio and RTC. All lasts over resets: the world drives it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -133,17 +137,17 @@ class Inputs:
         """Return 0, 1 or UNDRIVEN."""
         return self._map[_LEVELS + pin]
 
-    def drive(self, pin: int, level: int, before: int) -> bool:
-        """Set a pin's level; count the edge if it differs from the level before. Return whether there was one.
+    def drive(self, pin: int, level: int, before: int, after: int) -> bool:
+        """Set a pin's level, or UNDRIVEN; count the edge if there is one. Return whether there is one.
 
         Args:
-            before: 0 or 1, the level that the chip has seen until now.
+            before, after: 0 or 1, the level that the chip has seen until now, and the one that it sees from now on.
         """
         # Level first: a chip that sees the edge's count must see the level that it led to.
         self._map[_LEVELS + pin] = level
-        if level == before:
+        if after == before:
             return False
-        counter = (_RISES if level else _FALLS) + pin
+        counter = (_RISES if after else _FALLS) + pin
         self._map[counter] = (self._map[counter] + 1) & 0xFF
         return True
 
@@ -154,3 +158,7 @@ class Inputs:
     def set_wifi(self, status: int, rssi_dbm: int) -> None:
         self._map[_RSSI] = rssi_dbm & 0xFF
         self._map[_WIFI_STATUS : _WIFI_STATUS + 2] = status.to_bytes(2, "little")
+
+    def set_clock_us(self, offset_us: int) -> None:
+        """Say what to add to the chip's time to have that of its RTC; of 56 bits."""
+        self._map[_CLOCK : _CLOCK + 8] = offset_us.to_bytes(8, "little", signed=True)

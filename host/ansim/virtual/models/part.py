@@ -1,10 +1,26 @@
 """What every part on the I2C bus is to the chip."""
 
+from collections.abc import Mapping
 from typing import Protocol
 
 
+class BusError(Exception):
+    """A transaction that failed.
+
+    Attributes:
+        code: the errno that the chip's program gets: ENODEV when nothing acknowledged.
+    """
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
 class Part(Protocol):
-    """A part at one address. A transaction is one write or one read, between start and stop."""
+    """A part at one address. A transaction is one write or one read, between start and stop.
+
+    Both raise BusError when the part does not answer, or the bus was disturbed.
+    """
 
     def write(self, data: bytes) -> None: ...
 
@@ -16,16 +32,16 @@ class RegisterPart:
 
     Args:
         registers: number of registers; addresses wrap there.
-        values: register to its value after power-on; 0 elsewhere.
+        values: register to its value after a reset; 0 elsewhere.
         writable: registers that a write changes; the rest ignores writes.
     """
 
-    def __init__(self, registers: int, values: dict[int, int], writable: frozenset[int]) -> None:
+    def __init__(self, registers: int, values: Mapping[int, int], writable: frozenset[int]) -> None:
         self._registers = bytearray(registers)
-        for register, value in values.items():
-            self._registers[register] = value
+        self._after_reset = values
         self._writable = writable
         self._at = 0
+        self._reset_registers()
 
     def write(self, data: bytes) -> None:
         if not data:
@@ -41,6 +57,11 @@ class RegisterPart:
             found.append(self._load(self._at))
             self._advance()
         return bytes(found)
+
+    def _reset_registers(self) -> None:
+        self._registers[:] = bytes(len(self._registers))
+        for register, value in self._after_reset.items():
+            self._registers[register] = value
 
     def _load(self, register: int) -> int:
         return self._registers[register]

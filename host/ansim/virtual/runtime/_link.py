@@ -5,7 +5,9 @@ run: from Pin.value(), time.sleep*(), select.poll, machine.idle() and WDT.feed()
 Nothing here allocates once the chip runs, but for what answers carry.
 """
 
+import json
 import sys
+from array import array
 
 import uselect
 import utime
@@ -20,6 +22,9 @@ RESET = const(6)
 SOFT_RESET = const(7)
 MAIN = const(8)
 LISTENING = const(9)
+COUNTS = const(10)
+PIN_HOLD = const(11)
+DEEP_HOLD = const(12)
 BOOT = const(32)
 RESOLVE = const(33)
 I2C_WRITE = const(34)
@@ -38,7 +43,15 @@ FALLS = const(128)
 WIFI_STATUS = const(192)
 RSSI = const(194)
 ADC = const(256)
-_INPUT_BYTES = const(416)
+_CLOCK = const(416)
+_INPUT_BYTES = const(424)
+
+# What is counted inside the chip, as places in `counts`.
+OPENS = const(2)
+STATS = const(3)
+IMPORTS = const(4)
+FLASH_READS = const(5)
+FLASH_READ_BYTES = const(6)
 
 _HEADER = const(8)
 PAYLOAD = const(4000)
@@ -48,6 +61,10 @@ answer = bytearray(_HEADER + PAYLOAD)
 _out = bytearray(_HEADER + PAYLOAD)
 _event = bytearray(_HEADER)
 _rung = bytearray(1)
+# A whole frame: its header, and what was counted since this process started. Whoever counts adds to a place of it; the
+# board is told before the next frame.
+counts = array("I", (COUNTS | 5 * 4 << 16, 0, 0, 0, 0, 0, 0))
+_told = 0
 _sequence = 0
 
 flash = None
@@ -57,8 +74,16 @@ _replies = None
 _inputs_file = None
 _waiter = None
 
+# The chip's time, which may run faster than the host's and jump; see run_at().
+now_ms = utime.ticks_ms
+now_us = utime.ticks_us
+_speed = 1
+_ahead_us = 0
+
 # Pins with a handler, and running timers: objects with a method _poll().
 watched = []
+# Timers among them: on a chip these run between any two bytecodes, so whatever takes long here looks at them.
+timers = []
 _busy = False
 _masked = False
 
@@ -79,6 +104,30 @@ def open_fds(fds):
     poll()
 
 
+def run_at(speed, ahead_us):
+    """Let the chip's time run so many times faster than the host's, and be so far ahead of it."""
+    global _speed
+    _speed = speed
+    jump_to(ahead_us)
+
+
+def jump_to(ahead_us):
+    """Let the chip's time be so far ahead from now on: what it slept was skipped."""
+    global now_ms, now_us, _ahead_us
+    _ahead_us = ahead_us
+    if _speed != 1 or ahead_us:
+        now_ms = _fast_ms
+        now_us = _fast_us
+
+
+def _fast_ms():
+    return (utime.ticks_us() * _speed + _ahead_us) // 1000
+
+
+def _fast_us():
+    return utime.ticks_us() * _speed + _ahead_us
+
+
 def _pack(buffer, op, length, argument):
     buffer[0] = op
     buffer[1] = _sequence
@@ -90,26 +139,43 @@ def _pack(buffer, op, length, argument):
     buffer[7] = (argument >> 24) & 0xFF
 
 
+def _tell_counts():
+    global _told
+    # Bytes are read by reads.
+    events = counts[OPENS] + counts[STATS] + counts[IMPORTS] + counts[FLASH_READS]
+    if events != _told:
+        _told = events
+        _frames.write(counts)
+
+
 def tell(op, argument=0):
     """Tell the board something; no answer."""
+    _tell_counts()
     _pack(_event, op, 0, argument)
     _frames.write(_event)
 
 
 def tell_bytes(op, argument, payload):
     """Tell the board something with a payload; no answer."""
+    _tell_counts()
     length = _load(payload)
     _pack(_out, op, length, argument)
     _frames.write(_out, _HEADER + length)
 
 
-def _load(payload):
+def _load(payload, at=0):
     length = len(payload)
-    if length > PAYLOAD:
+    if at + length > PAYLOAD:
         raise ValueError("too long")
     for i in range(length):
-        _out[_HEADER + i] = payload[i]
-    return length
+        _out[_HEADER + at + i] = payload[i]
+    return at + length
+
+
+def ask_at(op, argument, first, payload=b""):
+    """Ask the board, with a byte before the payload; see ask(). Allocates nothing."""
+    _out[_HEADER] = first
+    return _ask(op, argument, _load(payload, 1))
 
 
 def ask(op, argument=0, payload=b""):
@@ -117,8 +183,12 @@ def ask(op, argument=0, payload=b""):
 
     An answer that was left behind when Ctrl-C interrupted its request is passed over.
     """
+    return _ask(op, argument, _load(payload))
+
+
+def _ask(op, argument, length):
     global _sequence
-    length = _load(payload)
+    _tell_counts()
     _sequence = (_sequence + 1) & 0xFF
     _pack(_out, op, length, argument)
     _frames.write(_out, _HEADER + length)
@@ -148,8 +218,6 @@ def ask_json(op, request):
     Raises:
         OSError: the board refused.
     """
-    import json
-
     status = ask(op, 0, json.dumps(request).encode())
     if status < 0:
         raise OSError(-status)
@@ -163,11 +231,26 @@ def check(status):
     return status
 
 
+def refresh():
+    """Bring `inputs` up to date."""
+    _inputs_file.seek(0)
+    _inputs_file.readinto(inputs)
+
+
+def clock_offset_us():
+    """Return what to add to now_us() to have the microseconds since 2000 of the RTC, of 56 bits. Allocates nothing."""
+    refresh()
+    offset_us = 0
+    for i in range(7):
+        offset_us |= inputs[_CLOCK + i] << 8 * i
+    return offset_us - (1 << 56) if offset_us >> 55 else offset_us
+
+
 def poll():
     """Bring `inputs` up to date and run what is due."""
     global _busy
-    _inputs_file.seek(0)
-    _inputs_file.readinto(inputs)
+    _tell_counts()
+    refresh()
     if _busy or _masked:
         return
     for item in watched:
@@ -177,6 +260,12 @@ def poll():
                 item._run()
             finally:
                 _busy = False
+
+
+def run_timers():
+    """Run the timers that are due, if any is used."""
+    if timers:
+        poll()
 
 
 def mask(state):
@@ -197,13 +286,26 @@ def call(handler, argument):
         sys.print_exception(error)
 
 
-def next_due_ms(wait_ms):
-    """Return wait_ms, or less if a timer is due before."""
+def poll_ms(wait_ms):
+    """Return how long the host may be waited for, to wait wait_ms, or less if a timer is due before."""
     for item in watched:
         due_ms = item._due_ms()
         if 0 <= due_ms < wait_ms:
             wait_ms = due_ms
-    return wait_ms
+    return wait_ms if _speed == 1 else _host_ms(wait_ms)
+
+
+def _host_ms(wait_ms):
+    """Return wait_ms on the host's clock; what is shorter than it can poll for is slept here."""
+    host_us = wait_ms * 1000 // _speed
+    if 0 < host_us < 1000:
+        utime.sleep_us(host_us)
+    return host_us // 1000
+
+
+def sleep_us(us):
+    """Sleep without looking at anything."""
+    utime.sleep_us(us // _speed)
 
 
 def drain_bell():
@@ -214,13 +316,13 @@ def drain_bell():
 def wait(wait_ms):
     """Sleep, but run handlers and timers at their moment."""
     poll()
-    start = utime.ticks_ms()
+    start = now_ms()
     left_ms = wait_ms
     while left_ms > 0:
-        for _ in _waiter.ipoll(next_due_ms(left_ms)):
+        for _ in _waiter.ipoll(poll_ms(left_ms)):
             drain_bell()
         poll()
-        left_ms = wait_ms - (utime.ticks_ms() - start)
+        left_ms = wait_ms - (now_ms() - start)
 
 
 def stop():

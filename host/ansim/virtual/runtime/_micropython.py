@@ -16,7 +16,9 @@ qstr_info = micropython.qstr_info
 schedule = micropython.schedule
 stack_use = micropython.stack_use
 
+# Signals by the kernel never come; these say to the board that Ctrl-C interrupts, and that it does not.
 _ISIG = 1
+_NOFLSH = 128
 _BINARY_MARK = b"\xfeansim bin\xfe"
 
 # The terminal's modes as a list that tcsetattr takes.
@@ -27,7 +29,7 @@ def kbd_intr(character):
     """-1: every byte is data; 3: Ctrl-C interrupts. Other characters are not supported here."""
     if character not in (-1, 3):
         raise NotImplementedError("only Ctrl-C or none")
-    _modes[3] = 0 if character == -1 else _ISIG
+    _modes[3] = _NOFLSH if character == -1 else _ISIG
     termios.tcsetattr(0, termios.TCSANOW, _modes)
 
 

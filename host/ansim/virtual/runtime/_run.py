@@ -39,6 +39,7 @@ def _file(name, names):
         os.stat(name)
     except OSError:
         return True
+    _link.counts[_link.OPENS] += 1
     try:
         builtins.execfile(name, names)
     except SystemExit:

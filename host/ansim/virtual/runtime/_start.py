@@ -4,12 +4,17 @@ import gc
 import json
 import sys
 
+import _counting
 import _link
+from micropython import const
 
 # Modules of the chip that stand before the port's, under both their names ("utime" is "time", as on the chip).
 _OURS = ("time", "machine", "network", "esp32", "socket", "select", "os", "vfs", "sys", "micropython")
 # Files whose own name would hide them from import, because the port looks for a built-in first.
 _FILES = {"sys": "_sys", "micropython": "_micropython", "vfs": "_vfs"}
+# MicroPython's table of names grows by 20, 40, 80, 160, 320, ... places. A chip has these modules' names in its ROM;
+# here the table is filled up to its sixth step, so that programs pay for a step as late as on a chip.
+_NAMES = const(126)
 
 
 def run(names):
@@ -26,10 +31,13 @@ def _prepare():
     sys.argv[:] = [""]
     _link.check(_link.ask(_link.BOOT))
     given = json.loads(_link.answered())
+    _link.run_at(given["speed"], given["ahead_us"])
     modules = {name: __import__(_FILES.get(name, name)) for name in _OURS}
-    modules["machine"]._begin(bytes.fromhex(given["mac"]), given["cause"], given["wake"])
-    modules["time"]._begin(given["zero_ms"], given["ticks_ms"], given["clock_us"])
-    modules["esp32"]._begin(given["partitions"])
+    chip = given["chip"]
+    pins = given["taken"], given["woken"]
+    modules["machine"]._begin(bytes.fromhex(given["mac"]), given["cause"], given["wake"], chip, *pins)
+    modules["time"]._begin(given["zero_ms"], given["ticks_ms"])
+    modules["esp32"]._begin(given["partitions"], chip["ext"])
     import _run
 
     _run.raw_repl = given["raw"]
@@ -39,7 +47,14 @@ def _prepare():
         sys.modules["u" + name] = modules[name]
     sys.path[:] = ["", ".frozen", "/lib"]
     modules["esp32"]._mount()
-    for name in ("_start", "_run", "_link", "_sys", "_micropython", "_vfs"):
+    _counting.begin()
+    for name in ("_start", "_run", "_link", "_counting", "_sys", "_micropython", "_vfs"):
         sys.modules.pop(name, None)
+    _take_names()
     gc.collect()
     return _run
+
+
+def _take_names():
+    for number in range(_NAMES):
+        getattr(_link, "_%d" % number, None)

@@ -23,12 +23,21 @@ _NVS_ERRORS = {
     0x110E: "ESP_ERR_NVS_VALUE_TOO_LONG",
 }
 
+# As in _link, without its attribute lookups: a start reads the flash thousands of times.
+_FLASH_READS = const(5)
+_FLASH_READ_BYTES = const(6)
+_counts = _link.counts
+
 _partitions = ()
 
 
-def _begin(partitions):
+def _begin(partitions, ext):
+    """Without ext: a chip that pins wake by wake_on_gpio() alone."""
     global _partitions
     _partitions = [tuple(entry) for entry in partitions]
+    if not ext:
+        for name in ("wake_on_ext0", "wake_on_ext1", "raw_temperature"):
+            del globals()[name]
 
 
 class NVS:
@@ -106,8 +115,11 @@ class Partition:
         return (kind, subtype, offset, size, label, False)
 
     def readblocks(self, block, buffer, offset=0):
+        _link.run_timers()
         _link.flash.seek(self._at(block, offset, len(buffer)))
         _link.flash.readinto(buffer)
+        _counts[_FLASH_READS] += 1
+        _counts[_FLASH_READ_BYTES] += len(buffer)
 
     def writeblocks(self, block, buffer, offset=None):
         if offset is None:
@@ -192,8 +204,12 @@ def wake_on_ext1(pins=None, level=False):
     machine._set_ext1(pins, 1 if level else 0)
 
 
+def wake_on_gpio(pins=None, level=None):
+    machine._set_gpio(pins, level)
+
+
 def gpio_deep_sleep_hold(enable):
-    pass
+    _link.tell(_link.DEEP_HOLD, 1 if enable else 0)
 
 
 def raw_temperature():

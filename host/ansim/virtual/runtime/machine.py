@@ -1,16 +1,12 @@
 """The chip's machine module: pins, ADC, PWM, I2C, watchdog, RTC, timers, resets and sleep.
 
-Constants, defaults and errors as in MicroPython's ports/esp32 (machine_*.c). Pins 0 to 39 as on an ESP32.
+Constants, defaults and errors as in MicroPython's ports/esp32 (machine_*.c, modmachine.c of 1.27).
 """
 
 import _link
 import umachine
-import utime
 from micropython import const
 
-mem8 = umachine.mem8
-mem16 = umachine.mem16
-mem32 = umachine.mem32
 time_pulse_us = umachine.time_pulse_us
 
 PWRON_RESET = const(1)
@@ -30,12 +26,9 @@ TOUCHPAD_WAKE = const(5)
 ULP_WAKE = const(6)
 
 _PINS = const(40)
-_FIRST_INPUT_ONLY = const(34)
-# Pins of the RTC domain, which alone can wake the chip and hold a level in sleep.
-_RTC_PINS = (0, 2, 4, 12, 13, 14, 15, 25, 26, 27, 32, 33, 34, 35, 36, 37, 38, 39)
-# Flash, and numbers that have no pad.
-_NO_PINS = (6, 7, 8, 11, 24, 28, 29, 30, 31)
 _UNDRIVEN = const(2)
+# RTC_CNTL_GPIO_WAKEUP_REG of an ESP32-C3: the pins that ended a deep sleep.
+_C3_WAKEUP = const(0x60008110)
 _QUEUE = const(8)
 
 _mac = b""
@@ -44,19 +37,31 @@ _wake = 0
 _mhz = 160
 _pins = [None] * _PINS
 
-# Wake sources: pin and level of ext0, mask and level of ext1.
+# What the chip's pins can do: masks "usable", "input_only", "rtc" and "adc", and more; see profiles.py of the board.
+_chip = None
+
+# Wake sources: pin and level of ext0, mask and level of ext1 and of wake_on_gpio().
 _ext0_pin = -1
 _ext0_level = 0
 _ext0_types = 0
 _ext1_mask = 0
 _ext1_level = 0
+_gpio_mask = 0
+_gpio_level = 0
+# Pins that the RTC took to watch them: they read 0 until init() with a mode takes them back.
+_taken_mask = 0
+# Pins that ended a deep sleep by wake_on_gpio().
+_woken_mask = 0
 
 
-def _begin(mac, cause, wake):
-    global _mac, _cause, _wake
+def _begin(mac, cause, wake, chip, taken_mask, woken_mask):
+    global _mac, _cause, _wake, _chip, _taken_mask, _woken_mask
     _mac = mac
     _cause = cause
     _wake = wake
+    _chip = chip
+    _taken_mask = taken_mask
+    _woken_mask = woken_mask
 
 
 class Pin:
@@ -77,7 +82,7 @@ class Pin:
     def __new__(cls, id, *args, **kwargs):
         if isinstance(id, Pin):
             return id
-        if not isinstance(id, int) or not 0 <= id < _PINS or id in _NO_PINS:
+        if not isinstance(id, int) or not 0 <= id < _PINS or not _chip["usable"] >> id & 1:
             raise ValueError("invalid pin")
         pin = _pins[id]
         if pin is None:
@@ -92,21 +97,32 @@ class Pin:
         return pin
 
     def __init__(self, id, mode=None, pull=-1, *, value=None, drive=None, hold=None):
-        if mode is not None or pull != -1 or value is not None:
-            self.init(mode, pull, value=value)
+        if mode is not None or pull != -1 or value is not None or hold is not None:
+            self.init(mode, pull, value=value, hold=hold)
 
     def init(self, mode=None, pull=-1, *, value=None, drive=None, hold=None):
         if value is not None:
             self._out = 1 if value else 0
         if mode is not None:
-            if mode & 2 and self._id >= _FIRST_INPUT_ONLY:
+            if mode & 2 and _chip["input_only"] >> self._id & 1:
                 raise ValueError("pin can only be input")
             self._mode = mode
+            self._take_back()
         if pull != -1:
             self._pull = pull or 0
         _link.tell(_link.PIN_MODE, self._id | self._mode << 8 | self._pull << 16)
         if self._mode & 2:
             _link.tell(_link.PIN_OUT, self._id | self._out << 8)
+        if hold is not None:
+            _link.tell(_link.PIN_HOLD, self._id | (1 if hold else 0) << 8)
+
+    def _take_back(self):
+        """Take the pin from the RTC; what changed meanwhile is no edge."""
+        global _taken_mask
+        if _taken_mask >> self._id & 1:
+            _taken_mask &= ~(1 << self._id)
+            _link.refresh()
+            self._awake(0)
 
     def value(self, x=None):
         if x is None:
@@ -122,6 +138,8 @@ class Pin:
     def _level(self):
         if self._mode == 3 or (self._mode == 7 and not self._out):
             return self._out
+        if _taken_mask >> self._id & 1:
+            return 0
         level = _link.inputs[self._id]
         if level != _UNDRIVEN:
             return level
@@ -138,8 +156,12 @@ class Pin:
 
     def irq(self, handler=None, trigger=3, wake=None):
         if wake is not None and trigger in (Pin.WAKE_LOW, Pin.WAKE_HIGH):
+            if _ext0_pin not in (-1, self._id):
+                raise ValueError("no resources")
             _set_ext0(self, 1 if trigger == Pin.WAKE_HIGH else 0, wake)
             return self
+        if _ext0_pin == self._id:
+            _set_ext0(None, 0, 0)
         self._handler = handler
         self._trigger = trigger
         _link.poll()
@@ -151,7 +173,14 @@ class Pin:
             _link.watched.append(self)
         return self
 
+    def _awake(self, _slept_ms):
+        """What happened while nobody watched, nobody is told of."""
+        self._rises = _link.inputs[_link.RISES + self._id]
+        self._falls = _link.inputs[_link.FALLS + self._id]
+
     def _pending(self):
+        if _taken_mask >> self._id & 1:
+            return False
         return (
             self._rises != _link.inputs[_link.RISES + self._id] or self._falls != _link.inputs[_link.FALLS + self._id]
         )
@@ -218,9 +247,19 @@ def _set_ext1(pins, level):
     _ext1_level = level
 
 
+def _set_gpio(pins, level):
+    global _gpio_mask, _gpio_level
+    if pins is not None:
+        _gpio_mask = 0
+        for pin in pins:
+            _gpio_mask |= 1 << Pin(pin)._id
+    if level is not None:
+        _gpio_level = 1 if level else 0
+
+
 def _rtc_pin(pin):
     number = Pin(pin)._id
-    if number not in _RTC_PINS:
+    if not _chip["rtc"] >> number & 1:
         raise ValueError("invalid pin")
     return number
 
@@ -237,12 +276,9 @@ class ADC:
     WIDTH_11BIT = 11
     WIDTH_12BIT = 12
 
-    # Full scale in uV: ESP32 data sheet, the effective range of each attenuation.
-    _FULL_UV = (950000, 1250000, 1750000, 2450000)
-
     def __init__(self, pin, *, atten=0):
         self._pin = Pin(pin)
-        if not 32 <= self._pin._id <= 39 and self._pin._id not in (0, 2, 4, 12, 13, 14, 15, 25, 26, 27):
+        if not _chip["adc"] >> self._pin._id & 1:
             raise ValueError("invalid pin")
         self.atten(atten)
 
@@ -250,7 +286,7 @@ class ADC:
         self.atten(atten)
 
     def atten(self, atten):
-        self._full_uv = self._FULL_UV[atten]
+        self._full_uv = _chip["full_uv"][atten]
 
     def width(self, width):
         pass
@@ -271,7 +307,7 @@ class ADC:
 class PWM:
     def __init__(self, pin, freq=None, duty=None, duty_u16=None, duty_ns=None):
         self._pin = Pin(pin)
-        if self._pin._id >= _FIRST_INPUT_ONLY:
+        if _chip["input_only"] >> self._pin._id & 1:
             raise ValueError("invalid pin")
         self._freq = 5000
         self._duty = 32768
@@ -344,11 +380,16 @@ class I2C:
         self.readfrom_into(address, buffer)
         return bytes(buffer)
 
-    def _register(self, register, addrsize):
-        return register.to_bytes(addrsize // 8, "big")
+    def _write_mem(self, address, register, data, addrsize):
+        _link.run_timers()
+        if addrsize == 8:
+            status = _link.ask_at(_link.I2C_WRITE, address, register & 0xFF, data)
+        else:
+            status = _link.ask(_link.I2C_WRITE, address, register.to_bytes(addrsize // 8, "big") + data)
+        _link.check(status)
 
     def readfrom_mem_into(self, address, register, buffer, *, addrsize=8):
-        _link.check(_link.ask(_link.I2C_WRITE, address, self._register(register, addrsize)))
+        self._write_mem(address, register, b"", addrsize)
         self.readfrom_into(address, buffer)
 
     def readfrom_mem(self, address, register, length, *, addrsize=8):
@@ -357,7 +398,7 @@ class I2C:
         return bytes(buffer)
 
     def writeto_mem(self, address, register, data, *, addrsize=8):
-        self.writeto(address, self._register(register, addrsize) + data)
+        self._write_mem(address, register, data, addrsize)
 
 
 class SoftI2C(I2C):
@@ -421,21 +462,27 @@ class Timer:
         self._period_ms = max(1, int(1000 / freq) if freq > 0 else period * 1000 // tick_hz)
         self._periodic = mode == Timer.PERIODIC
         self._callback = callback
-        self._next = utime.ticks_ms() + self._period_ms
+        self._next = _link.now_ms() + self._period_ms
         _link.watched.append(self)
+        _link.timers.append(self)
 
     def deinit(self):
-        if self in _link.watched:
+        if self in _link.timers:
             _link.watched.remove(self)
+            _link.timers.remove(self)
 
     def value(self):
         return self._period_ms - max(0, self._due_ms())
 
     def _due_ms(self):
-        return max(0, self._next - utime.ticks_ms())
+        return max(0, self._next - _link.now_ms())
+
+    def _awake(self, slept_ms):
+        """Its clock stood still in light sleep."""
+        self._next += slept_ms
 
     def _pending(self):
-        return utime.ticks_ms() >= self._next
+        return _link.now_ms() >= self._next
 
     def _run(self):
         if self._periodic:
@@ -490,16 +537,30 @@ def enable_irq(state):
 
 
 def _sleep(kind, ms):
-    ext0 = _ext0_pin if _ext0_types & kind else -1
-    request = {"deep": kind == DEEPSLEEP, "ms": ms, "ext0": ext0, "level0": _ext0_level}
-    request["ext1"] = [pin for pin in _RTC_PINS if _ext1_mask >> pin & 1]
-    request["level1"] = _ext1_level
+    """Sleep; without a time only a pin ends it."""
+    if kind == DEEPSLEEP and _gpio_mask:
+        if _chip["ext"]:
+            raise ValueError("DEEPSLEEP with gpio pins not supported on this chip")
+        if _gpio_mask & ~_chip["rtc"]:
+            raise ValueError("wake-up pin not supported")
+    ext0_mask = 1 << _ext0_pin if _ext0_pin >= 0 and _ext0_types & kind else 0
+    request = {"deep": kind == DEEPSLEEP, "ms": ms}
+    request["ext0"] = (ext0_mask, _ext0_level)
+    request["ext1"] = (_ext1_mask, _ext1_level)
+    request["gpio"] = (_gpio_mask, _gpio_level)
     return _link.ask_json(_link.SLEEP, request)
 
 
 def lightsleep(ms=None):
-    global _wake
-    _wake = _sleep(SLEEP, ms or 0)["wake"]
+    global _wake, _taken_mask
+    start = _link.now_ms()
+    woken = _sleep(SLEEP, ms)
+    _wake = woken["wake"]
+    _link.jump_to(woken["ahead_us"])
+    _taken_mask |= woken["taken"]
+    _link.refresh()
+    for item in _link.watched:
+        item._awake(_link.now_ms() - start)
     _link.poll()
 
 
@@ -507,5 +568,18 @@ sleep = lightsleep
 
 
 def deepsleep(ms=None):
-    _sleep(DEEPSLEEP, ms or 0)
+    _sleep(DEEPSLEEP, ms)
     _link.stop()
+
+
+class _Registers:
+    """Memory of the chip's peripherals: the one register that programs read is there, the rest is 0."""
+
+    def __getitem__(self, address):
+        return _woken_mask if address == _C3_WAKEUP and not _chip["ext"] else 0
+
+    def __setitem__(self, address, value):
+        pass
+
+
+mem8 = mem16 = mem32 = _Registers()

@@ -94,7 +94,12 @@ class WLAN:
         return bytes.fromhex(value) if name == "mac" else value
 
     def ifconfig(self, addresses=None):
-        return tuple(self._ask(addresses=True)["ip"])
+        if addresses is None:
+            return tuple(self._ask(addresses=True)["ip"])
+        if isinstance(addresses, str) and addresses != "dhcp":
+            raise ValueError("invalid arguments")
+        self._ask(use=None if addresses == "dhcp" else list(addresses))
+        return None
 
     def ipconfig(self, name=None, **settings):
         if settings:

@@ -2,6 +2,8 @@
 
 from collections import namedtuple
 
+import _counting
+import _link
 import uos
 
 chdir = uos.chdir
@@ -9,18 +11,22 @@ getcwd = uos.getcwd
 ilistdir = uos.ilistdir
 listdir = uos.listdir
 mkdir = uos.mkdir
-mount = uos.mount
+mount = _counting.mount
 remove = uos.remove
 rename = uos.rename
 rmdir = uos.rmdir
 sep = uos.sep
-stat = uos.stat
 statvfs = uos.statvfs
 umount = uos.umount
 unlink = uos.unlink
 urandom = uos.urandom
 VfsFat = uos.VfsFat
 VfsLfs2 = uos.VfsLfs2
+
+
+def stat(path):
+    _link.counts[_link.STATS] += 1
+    return uos.stat(path)
 
 
 def uname():

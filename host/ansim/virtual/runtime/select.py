@@ -2,7 +2,6 @@
 
 import _link
 import uselect
-import utime
 
 POLLIN = uselect.POLLIN
 POLLOUT = uselect.POLLOUT
@@ -36,18 +35,18 @@ class poll:
         return () if self._first is None else self
 
     def _wait(self, timeout, flags):
-        start = utime.ticks_ms()
+        start = _link.now_ms()
         left_ms = timeout
         _link.poll()
         while True:
             self._first = None
-            for found in self._poll.ipoll(_link.next_due_ms(left_ms), flags):
+            for found in self._poll.ipoll(_link.poll_ms(left_ms), flags):
                 if found[0] is not _link.bell:
                     self._first = found
                     break
                 _link.drain_bell()
             _link.poll()
-            left_ms = timeout - (utime.ticks_ms() - start)
+            left_ms = timeout - (_link.now_ms() - start)
             if self._first is not None or left_ms <= 0:
                 return
 

@@ -7,31 +7,26 @@ from micropython import const
 _MASK = const(0x3FFFFFFF)
 _HALF = const(0x20000000)
 _EPOCH_S = const(946684800)
+_UNSIGNED = (1 << 64) - 1
 
-# Ticks at this moment of the host's monotonic clock were 0; in ms and in us.
+# Ticks at this moment of _link's clock were 0; in ms and in us.
 _zero_ms = 0
 _zero_us = 0
-# Nanoseconds since 2000 at the same moment.
-_zero_ns = 0
 
 
-def _begin(zero_ms, ticks_ms, clock_us):
-    """zero_ms: when the chip started, on the host's monotonic clock; ticks_ms: what its ticks were then.
-
-    clock_us: microseconds since 2000 at that moment.
-    """
-    global _zero_ms, _zero_us, _zero_ns
+def _begin(zero_ms, ticks_ms):
+    """zero_ms: when the chip started, on _link's clock; ticks_ms: what its ticks were then."""
+    global _zero_ms, _zero_us
     _zero_ms = zero_ms - ticks_ms
     _zero_us = zero_ms * 1000 - ticks_ms * 1000
-    _zero_ns = clock_us * 1000
 
 
 def ticks_ms():
-    return (utime.ticks_ms() - _zero_ms) & _MASK
+    return (_link.now_ms() - _zero_ms) & _MASK
 
 
 def ticks_us():
-    return (utime.ticks_us() - _zero_us) & _MASK
+    return (_link.now_us() - _zero_us) & _MASK
 
 
 ticks_cpu = ticks_us
@@ -54,15 +49,12 @@ def sleep(seconds):
 
 
 def sleep_us(us):
-    utime.sleep_us(us)
-
-
-def _since_start_us():
-    return utime.ticks_us() - _zero_us
+    _link.sleep_us(us)
 
 
 def time_ns():
-    return _zero_ns + _since_start_us() * 1000
+    # The clock may jump at any moment, the chip's time with its sleep only.
+    return (_link.now_us() + _link.clock_offset_us()) * 1000
 
 
 def time():
@@ -87,7 +79,5 @@ def mktime(when):
 
 
 def _set(when, microseconds):
-    global _zero_ns
-    us = mktime(when) * 1000000 + microseconds - _since_start_us()
-    _zero_ns = us * 1000
-    _link.check(_link.ask(_link.CLOCK, 0, us.to_bytes(8, "little")))
+    offset_us = mktime(when) * 1000000 + microseconds - _link.now_us()
+    _link.check(_link.ask(_link.CLOCK, 0, (offset_us & _UNSIGNED).to_bytes(8, "little")))

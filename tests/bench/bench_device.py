@@ -6,26 +6,25 @@ import tempfile
 from pathlib import Path
 
 from ansim.sandbox import Sandbox
+from ansim.virtual.heap import FREE_HEAP_BYTES
 from figure import Figure
 from unit_under_test import UnitUnderTest
 
 HERE = Path(__file__).parent
-# gc.mem_free() at the REPL of an ESP32 with the official build 1.23; the virtual board gives the same.
-REPL_FREE_BYTES = 164 * 1024
 
 
 def measure() -> list[Figure]:
     with tempfile.TemporaryDirectory() as folder, Sandbox(Path(folder)) as sandbox:
-        device = UnitUnderTest(sandbox, sandbox.start_board())
+        device = UnitUnderTest.on(sandbox, sandbox.start_board())
         device.flash()
         device.connect()
         heap_boot = device.until_connected()["heap_boot"]
         device.enter_safe_mode()
-        allocated, cycles = idle_cycles(device.board.url)
+        allocated, cycles = idle_cycles(device.url)
         device.close()
     return [
         Figure("heap free after boot", heap_boot, "bytes"),
-        Figure("heap used after boot, 64-bit objects", REPL_FREE_BYTES - heap_boot, "bytes"),
+        Figure("heap used after boot, 64-bit objects", FREE_HEAP_BYTES - heap_boot, "bytes"),
         Figure(f"allocated by {cycles} idle cycles of the whole loop", allocated, "bytes", bound=0),
     ]
 

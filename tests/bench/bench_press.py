@@ -16,7 +16,7 @@ _HOLD_MS = 60
 
 def measure() -> list[Figure]:
     with tempfile.TemporaryDirectory() as folder, Sandbox(Path(folder)) as sandbox:
-        device = UnitUnderTest(sandbox, sandbox.start_board())
+        device = UnitUnderTest.on(sandbox, sandbox.start_board())
         device.flash()
         device.connect()
         device.until_connected()

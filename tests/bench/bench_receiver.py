@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 from mqtt_device import MqttDevice, identity, make_home, trusting
+from process_kit import next_line
 
 from ansim.broker import Broker
 from ansim.credentials import Authority
@@ -53,9 +54,8 @@ def start_receiver(home: Home) -> "subprocess.Popen[str]":
         stdout=subprocess.PIPE,
         text=True,
     )
-    assert process.stdout is not None
     # Its first line says that it is ready; the others are not read, and it must not care.
-    process.stdout.readline()
+    next_line(process)
     return process
 
 

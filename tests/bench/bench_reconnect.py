@@ -4,33 +4,31 @@ Virtual: the firmware's LinkWatch for each device, seeded with chip numbers in a
 batches of numbers, and the worst of them counts. While the broker is away attempts are refused at once, the quickest
 case.
 
-Real: the firmware's whole core for each device, MQTT 3.1.1 over TLS against nats-server, a receiver in a process of its
-own, SQLite. All are switched on at one moment; then nats-server is killed with SIGKILL and started again, while each
-device has an event waiting. Rates are those at which the broker took the connections that lasted, by its own record.
+Real: the light devices of ``ansim stress --fleet``, each the firmware's whole core, MQTT 3.1.1 over TLS against
+nats-server, a receiver in a process of its own, SQLite. All are switched on at one moment; then nats-server is killed
+with SIGKILL and started again, while each device has an event waiting. Rates are those at which the broker took the
+connections that lasted, by its own record.
 
-Broker, receiver and 5,000 devices share this machine; with two cores it is the load that is at its limit first, a TLS
-handshake of Python's being dearer than the broker's part of it. How late its event loop was at the worst is printed: a
-load that is late by a second or more is too slow, and its figures tell of it and not of the broker. All connections go
-over the loopback interface: no Wi-Fi, no router, no packet lost.
+Broker, receiver and 5,000 devices share this machine. How late the load was at the worst is printed: one that is late
+by a second or more is too slow, and its figures tell of it and not of the broker. All connections go over the loopback
+interface: no Wi-Fi, no router, no packet lost.
 """
 
-import asyncio
-import gc
 import logging
 import tempfile
 import time
-from contextlib import closing
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench_receiver import start_receiver
+from broker_count import accepted_ms, let_count
 from fleet_rows import repeated_deliveries, stored_ids
 from mqtt_device import make_home
-from mqtt_fleet import Fleet, accepted_ms, allow_connections, kill, peak_memory_bytes, server_pid, until
 from returning_fleet import FIRST_MAC, MOST_PER_SECOND, Outage, Return, come_back, most_in_a_second
 
-from ansim.broker import Broker
-from ansim.home import Home
+from ansim.stress.fleet.city import City, EventId
+from ansim.stress.fleet.crowd import Crowd, State, allow_connections
+from ansim.stress.fleet.guarded import Meter
 from ansim_fw.core import config
 from figure import Figure
 
@@ -38,7 +36,8 @@ DEVICES = 5000
 SPREAD_S = config.default("spread_s")
 BATCHES = 20
 PATIENCE_S = 240
-EVERY_S = 0.01
+LOAD_PROCESSES = 2
+LOOK_S = 1.0
 
 OUTAGES = {
     "power back in a district": Outage(0, power_cut=True),
@@ -86,7 +85,7 @@ class Lived:
     failed: int
     late_s: float
     broker_bytes: int
-    raised: set[tuple[str, int, int]]
+    raised: set[EventId]
 
 
 def _real() -> list[Figure]:
@@ -95,13 +94,9 @@ def _real() -> list[Figure]:
     logging.getLogger("asyncio").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory() as folder:
         home = make_home(Path(folder) / "home")
-        with Broker(home) as broker:
-            receiver = start_receiver(home)
-            try:
-                lived = asyncio.run(_live(home, broker))
-            finally:
-                receiver.terminate()
-                receiver.communicate(timeout=60)
+        let_count(home)
+        with City(home.path, SPREAD_S) as city, Crowd(city, SPREAD_S, LOAD_PROCESSES) as crowd:
+            lived = _Life(city, crowd).live()
         stored, repeated = stored_ids(home), repeated_deliveries(home)
     return [
         Figure(
@@ -124,48 +119,46 @@ def _real() -> list[Figure]:
     ]
 
 
-async def _live(home: Home, broker: Broker) -> Lived:
-    with closing(Fleet(home, broker.mqtt_port, DEVICES, SPREAD_S)) as fleet:
-        # It would stop the load for most of a second now and then, and what it was late with would come in a crowd.
-        gc.disable()
-        lateness = _Lateness()
-        fleet.start()
-        await until(lambda: fleet.connected == DEVICES and not fleet.waiting, PATIENCE_S)
-        first_ms = await accepted_ms(home, broker.client_port)
+class _Life:
+    def __init__(self, city: City, crowd: Crowd) -> None:
+        self._city = city
+        self._crowd = crowd
+        self._meter = Meter({"broker": city.broker_word})
+
+    def live(self) -> Lived:
+        city, crowd = self._city, self._crowd
+        crowd.spawn(DEVICES, rate=DEVICES)
+        self._until(_is_whole)
+        first_ms = accepted_ms(city.home, city.broker.client_port)
         killed = time.monotonic()
-        kill(broker)
-        await until(lambda: not fleet.connected, PATIENCE_S)
-        for one in fleet.devices:
-            one.report("storage")
-        await asyncio.to_thread(broker.start)
-        started, failed = time.monotonic(), fleet.refused().total()
-        await until(lambda: fleet.connected == DEVICES and not fleet.waiting, PATIENCE_S)
+        city.kill_broker()
+        self._until(lambda state: not state.connected)
+        crowd.call(alarms=0, over_s=0, faults=True)
+        self._until(lambda state: state.owed >= DEVICES)
+        city.start_broker()
+        started = time.monotonic()
+        crowd.begin("back")
+        self._until(_is_whole)
+        again_ms = accepted_ms(city.home, city.broker.client_port)
+        back_s = time.monotonic() - started
+        made = crowd.report()
         return Lived(
             first_ms,
-            await accepted_ms(home, broker.client_port),
+            again_ms,
             started - killed,
-            time.monotonic() - started,
-            fleet.refused().total() - failed,
-            lateness.end(),
-            peak_memory_bytes(server_pid(broker)),
-            fleet.raised(),
+            back_s,
+            sum(each["failed"] for each in made.figures if each["phase"] == "back"),
+            crowd.worst()[0],
+            self._meter.peak_bytes["broker"],
+            made.lasting(),
         )
 
+    def _until(self, condition: Callable[[State], bool]) -> None:
+        deadline = time.monotonic() + PATIENCE_S
+        while not self._crowd.until(condition, LOOK_S):
+            assert time.monotonic() < deadline, self._crowd.state
+            self._meter.look()
 
-class _Lateness:
-    """Watches how late the event loop is."""
 
-    def __init__(self) -> None:
-        self._worst_s = 0.0
-        self._task = asyncio.ensure_future(self._watch())
-
-    def end(self) -> float:
-        """Return the worst lateness, in seconds."""
-        self._task.cancel()
-        return self._worst_s
-
-    async def _watch(self) -> None:
-        while True:
-            due = time.monotonic() + EVERY_S
-            await asyncio.sleep(EVERY_S)
-            self._worst_s = max(self._worst_s, time.monotonic() - due)
+def _is_whole(state: State) -> bool:
+    return state.connected == DEVICES and not state.owed

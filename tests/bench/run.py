@@ -1,6 +1,6 @@
 """Runs every bench_*.py beside it and prints each figure beside its bound; exit 1 when a bound does not hold.
 
-Each has a function ``measure() -> list[Figure]``. Names on the command line choose among them: run.py press flash
+Each has a function ``measure() -> list[Figure]``. Names on the command line choose among them: run.py press line
 """
 
 import importlib

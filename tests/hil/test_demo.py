@@ -13,6 +13,8 @@ from ansim.errors import DeviceError
 from ansim.home import Home
 from ansim.virtual import find_board, running_boards
 
+pytestmark = pytest.mark.needs("boards", "flash", "press", "radio", "wifi")
+
 
 def test_the_demo_ends_with_the_acknowledgement_on_the_device_and_leaves_nothing(tmp_path: Path) -> None:
     environment = {**os.environ, "TMPDIR": str(tmp_path), "HOME": str(tmp_path)}

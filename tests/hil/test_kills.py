@@ -18,8 +18,11 @@ from ansim.client import Deadline
 from ansim.database import Database
 from ansim.event_store import EventStore
 from ansim.home import Home
+from ansim.kept_ports import kept_ports
 from ansim.sandbox import Sandbox
 from unit_under_test import PATIENCE_S, UnitUnderTest
+
+pytestmark = pytest.mark.needs("boards", "flash", "press", "radio", "wifi")
 
 # What the device announces of an alarm, in this order: at each of them something is killed.
 MOMENTS = ("raised", "journalled", "sent", "acknowledged")
@@ -68,20 +71,19 @@ class City:
         self._sandbox = Sandbox(folder)
         self._sandbox.make_fleet()
         self.home = self._sandbox.home
-        self.broker = Broker(self.home, mqtt_port=0, client_port=0)
         self.receiver = ReceiverProcess(self.home, folder)
         self.pressed: list[tuple[int, int]] = []
 
     def __enter__(self) -> "City":
         with ExitStack() as starting:
+            # While it is away no other test gets them.
+            self.broker = Broker(self.home, *starting.enter_context(kept_ports()))
             starting.callback(self.broker.stop)
             self.broker.start()
             starting.callback(self.receiver.kill)
             self.receiver.start()
             self.receiver.until_ready()
-            board = self._sandbox.start_board()
-            starting.callback(self._sandbox.stop_board, board)
-            self.device = UnitUnderTest(self._sandbox, board)
+            self.device = UnitUnderTest.on(self._sandbox, self._sandbox.start_board())
             starting.callback(self.device.close)
             self._prepare()
             self._ending = starting.pop_all()

@@ -10,6 +10,8 @@ from ansim.sandbox import WIFI
 from ansim.virtual.forwarder import Service
 from unit_under_test import UnitUnderTest
 
+pytestmark = pytest.mark.needs("press", "radio", "wifi")
+
 HOME = (WIFI.ssid, WIFI.passphrase)
 OTHER = ("neighbour", "a second passphrase")
 LEADING_NOWHERE = (Service.NO_ADDRESS, Service.NO_NAMES, Service.CAPTIVE, Service.NO_WAY_OUT)
@@ -51,6 +53,7 @@ def switch_on(device: UnitUnderTest, service: Service = Service.FULL) -> None:
     device.connect()
 
 
+@pytest.mark.needs("flash", "power")
 @pytest.mark.parametrize(
     ("service", "stuck"),
     [
@@ -72,6 +75,7 @@ def test_an_alarm_on_a_network_that_leads_nowhere_is_journalled_at_once_and_arri
     assert unknowing.info()["loop_ms"] < LONGEST_STEP_MS
 
 
+@pytest.mark.needs("flash", "power")
 def test_a_name_that_nobody_knows_is_a_fault_that_ends(unknowing: UnitUnderTest) -> None:
     switch_on(unknowing, Service.UNKNOWN_NAMES)
     unknowing.until(lambda info: info["link_fault"] == "name_unknown", "at name_unknown")
@@ -79,6 +83,7 @@ def test_a_name_that_nobody_knows_is_a_fault_that_ends(unknowing: UnitUnderTest)
     assert unknowing.until_connected()["link_fault"] == ""
 
 
+@pytest.mark.needs("power")
 @pytest.mark.parametrize("service", [Service.NO_NAMES, Service.UNKNOWN_NAMES, Service.WRONG_NAMES])
 def test_the_address_that_worked_last_is_used_while_names_are_not_known_or_wrong(
     home: UnitUnderTest, service: Service
@@ -104,6 +109,7 @@ def test_networks_that_lead_nowhere_are_left_for_the_next_one(
         assert device.info()["loop_ms"] < LONGEST_STEP_MS
 
 
+@pytest.mark.needs("flash")
 def test_a_network_that_refuses_is_left_for_the_next_one(two_networks: UnitUnderTest) -> None:
     two_networks.write_identity(wifi=((WIFI.ssid, "not its passphrase"), OTHER))
     two_networks.connect()
@@ -111,6 +117,7 @@ def test_a_network_that_refuses_is_left_for_the_next_one(two_networks: UnitUnder
     arrives_once(two_networks, alarm)
 
 
+@pytest.mark.needs("flash", "power")
 def test_a_network_that_goes_away_is_left_for_the_next_one_which_is_the_first_after_a_restart(
     two_networks: UnitUnderTest,
 ) -> None:
@@ -139,6 +146,7 @@ def test_an_access_point_goes_away_and_another_of_the_same_network_carries_the_a
     arrives_once(home, alarm)
 
 
+@pytest.mark.needs("stall")
 def test_a_connection_that_a_router_forgot_is_made_anew_for_an_alarm(home: UnitUnderTest) -> None:
     home.control.stall()
     alarm = raise_alarm(home)

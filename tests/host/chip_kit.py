@@ -7,9 +7,10 @@ from typing import Any
 
 from littlefs import LittleFS
 
-from ansim.boards import load_board
+from ansim.boards import Board, Sensor, load_board
 from ansim.stand_in import stand_in_image
 from ansim.virtual.chip import Chip
+from ansim.virtual.clock import Clock
 
 MAC = bytes.fromhex("02a15e000001")
 FLASH_BYTES = 4 << 20
@@ -27,10 +28,11 @@ def filesystem(files: Mapping[str, str]) -> bytes:
     return bytes(fs.context.buffer)
 
 
-def flash_content(files: Mapping[str, str] | None = None) -> bytearray:
-    """Return a whole flash that boots; with no files the filesystem is erased."""
+def flash_content(files: Mapping[str, str] | None = None, board: Board | None = None) -> bytearray:
+    """Return a whole flash that boots on a board; with no files the filesystem is erased."""
     flash = bytearray(b"\xff" * FLASH_BYTES)
-    for offset, data in stand_in_image(load_board("virtual")).segments(load_board("virtual")):
+    board = board or load_board("virtual")
+    for offset, data in stand_in_image(board).segments(board):
         flash[offset : offset + len(data)] = data
     if files is not None:
         flash[VFS[0] : VFS[0] + VFS[1]] = filesystem(files)
@@ -40,7 +42,15 @@ def flash_content(files: Mapping[str, str] | None = None) -> bytearray:
 class Bench:
     """A chip in a folder, its output and its log; a context manager, so that no process stays behind."""
 
-    def __init__(self, folder: Path, flash: bytes) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        flash: bytes,
+        speed: int = 1,
+        sensor: Sensor | None = None,
+        skips_sleep: bool = False,
+        chip: str = "esp32",
+    ) -> None:
         path = folder / "flash.bin"
         path.write_bytes(flash)
         self.flash = path
@@ -48,7 +58,15 @@ class Bench:
         self.power_losses = 0
         self.events: list[tuple[str, dict[str, object]]] = []
         self.chip = Chip(
-            folder / "chip", path, MAC, self._take, lambda *event: self.events.append(event), self._lose_power
+            folder / "chip",
+            path,
+            MAC,
+            self._take,
+            lambda *event: self.events.append(event),
+            self._lose_power,
+            Clock(speed, skips_sleep),
+            sensor or load_board("virtual").sensor,
+            chip,
         )
 
     def _take(self, data: bytes) -> None:

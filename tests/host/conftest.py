@@ -1,11 +1,14 @@
 """Fixtures for the host's tests: a home of their own, and virtual boards in it."""
 
+import contextlib
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from process_kit import StartCommand
 from quick_tools import tool_command
 
 from ansim.home import Home
@@ -18,6 +21,21 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     """An empty home, which commands in this process and its children take too."""
     monkeypatch.setenv("ANSIM_HOME", str(tmp_path / "home"))
     return Home.default()
+
+
+@pytest.fixture
+def start_command() -> Iterator[StartCommand]:
+    """Start commands of ansim's, whose output is read; they end with the test, however it ends."""
+    with contextlib.ExitStack() as ending:
+
+        def start(*arguments: str) -> "subprocess.Popen[str]":
+            command = [sys.executable, "-m", "ansim", *arguments]
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            ending.enter_context(process)
+            ending.callback(process.kill)
+            return process
+
+        yield start
 
 
 @pytest.fixture

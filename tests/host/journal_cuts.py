@@ -16,6 +16,8 @@ sys.path.insert(0, sys.argv[1])
 
 import vfs
 
+# Before the filesystem under test hides the firmware's files: the journal loads it when it is read.
+import ansim_fw.core.journal_reader  # noqa: F401
 from ansim_fw.core import message
 from ansim_fw.core.event import ALARM, CANCEL, FAULT, Event
 from ansim_fw.hal import journal_file
@@ -87,6 +89,7 @@ class Start:
     def __init__(self, flash: Flash) -> None:
         vfs.mount(vfs.VfsLfs2(flash), "/")
         self.reported: list[str] = []
+        journal_file.make_shelves()
         self.journal = journal_file.open_journal(self.reported.append)
         found, self.damaged = self.journal.load()
         self.found = [told(event) for event in found]

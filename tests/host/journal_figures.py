@@ -13,6 +13,7 @@ HERE = Path(__file__).parent
 FIRMWARE = HERE.parents[1] / "firmware"
 # Enough for a journal with all that can wait, and quick.
 SMALL_BLOCKS = 64
+_LIFE_S = 600
 
 # What one alarm, stored and forgotten, may take: with up to 63 others waiting, at the worst and in the mean.
 MOST_PROGRAMS = 72
@@ -75,9 +76,14 @@ def live(*histories: History) -> list[Wear]:
 
     Raises:
         RuntimeError: one did not end well; has what it printed.
+        subprocess.TimeoutExpired: one does not end.
     """
     processes = [_start(history) for history in histories]
-    return [_end(process) for process in processes]
+    try:
+        return [_end(process) for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
 
 
 def _start(history: History) -> "subprocess.Popen[str]":
@@ -89,7 +95,7 @@ def _start(history: History) -> "subprocess.Popen[str]":
 
 
 def _end(process: "subprocess.Popen[str]") -> Wear:
-    output, _ = process.communicate()
+    output, _ = process.communicate(timeout=_LIFE_S)
     if process.returncode:
         raise RuntimeError(output)
     told = json.loads(output.splitlines()[-1])

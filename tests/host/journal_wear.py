@@ -65,6 +65,7 @@ class Shelves:
     """The journal as the device keeps it."""
 
     def start(self) -> None:
+        journal_file.make_shelves()
         self._journal = journal_file.open_journal(print)
 
     def event(self, seq: int) -> Event:
@@ -90,6 +91,7 @@ class FullFilesystem(Longest):
     """The same, and somebody else has filled the filesystem."""
 
     def start(self) -> None:
+        journal_file.make_shelves()
         self._journal = journal_file.open_journal(lambda _fault: None)
         try:
             with open("/stranger", "ab") as file:

@@ -52,6 +52,7 @@ class MqttDevice:
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket = raw if context is None else context.wrap_socket(raw, server_hostname="localhost")
         self._device, self._site, self._packet_id = device, site, 0
+        self._received = b""
         flags = 0x02 if token is None else 0xC2
         # docs/protocol.md: a client id that no one else can guess.
         client_id = f"{device}-{(token or '')[-12:]}"
@@ -107,28 +108,34 @@ class MqttDevice:
         return None
 
     def receive(self) -> tuple[int, bytes] | None:
-        """Return the next packet's first byte and body; None when the broker has closed."""
-        try:
-            head = self._exactly(1)
-            size = shift = 0
-            while True:
-                digit = self._exactly(1)[0]
-                size |= (digit & 0x7F) << shift
-                shift += 7
-                if not digit & 0x80:
-                    break
-            return head[0], self._exactly(size)
-        except (EOFError, ConnectionError, ssl.SSLError):
-            return None
+        """Return the next packet's first byte and body; None when the broker has closed.
 
-    def _exactly(self, size: int) -> bytes:
-        found = b""
-        while len(found) < size:
-            chunk = self._socket.recv(size - len(found))
-            if not chunk:
-                raise EOFError
-            found += chunk
+        Raises:
+            TimeoutError: none came in time; what came of it is kept for the next call.
+        """
+        try:
+            while (found := self._whole_packet()) is None:
+                chunk = self._socket.recv(4096)
+                if not chunk:
+                    return None
+                self._received += chunk
+        except (ConnectionError, ssl.SSLError):
+            return None
         return found
+
+    def _whole_packet(self) -> tuple[int, bytes] | None:
+        size = 0
+        for start, digit in enumerate(self._received[1:5], 2):
+            size |= (digit & 0x7F) << 7 * (start - 2)
+            if not digit & 0x80:
+                break
+        else:
+            return None
+        if len(self._received) < start + size:
+            return None
+        head, body = self._received[0], self._received[start : start + size]
+        self._received = self._received[start + size :]
+        return head, body
 
     def _send(self, head: int, body: bytes) -> None:
         size, length = b"", len(body)

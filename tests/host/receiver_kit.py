@@ -4,8 +4,6 @@ import asyncio
 import contextlib
 import json
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -19,7 +17,7 @@ from ansim.broker import Broker
 from ansim.credentials import STREAM, Authority
 from ansim.database import Database
 from ansim.event import Event
-from ansim.event_stream import connect
+from ansim.event_stream import connect, leave
 from ansim.fault_rows import Fault
 from ansim.fleet import Fleet
 from ansim.fleet_watch import LOOK_S
@@ -131,9 +129,10 @@ def rows(home: Home, table: str = "events") -> list[dict[str, Any]]:
 def waiting_in_stream(home: Home) -> int:
     async def look() -> int:
         client = await connect(home, Fleet.load(home), lambda _text: None)
-        info = await client.jetstream().stream_info(STREAM)
-        await client.close()
-        return info.state.messages
+        try:
+            return (await client.jetstream().stream_info(STREAM)).state.messages
+        finally:
+            await leave(client)
 
     return asyncio.run(look())
 
@@ -145,12 +144,6 @@ def commands(device: MqttDevice, count: int) -> list[dict[str, Any]]:
         assert command is not None
         found.append(command)
     return found
-
-
-def start_command(*arguments: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "-c", RUN, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
 
 
 def send_all(device: MqttDevice, seqs: Iterable[int]) -> None:

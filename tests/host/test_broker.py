@@ -13,12 +13,13 @@ from pathlib import Path
 
 import pytest
 from mqtt_device import MqttDevice, identity, make_home, trusting
+from process_kit import next_line
 
 from ansim import credentials
 from ansim.broker import Broker
 from ansim.credentials import STREAM, Authority
 from ansim.errors import ServiceError
-from ansim.event_stream import EventStream, connect
+from ansim.event_stream import EventStream, connect, leave
 from ansim.fleet import Fleet
 from ansim.home import Home
 
@@ -41,10 +42,11 @@ def broker(home: Home) -> Iterator[Broker]:
 async def stored(home: Home) -> int:
     """Make the stream of events if it is missing, and return how many events wait in it."""
     client = await connect(home, Fleet.load(home), lambda _text: None)
-    await EventStream(client).prepare()
-    info = await client.jetstream().stream_info(STREAM)
-    await client.close()
-    return info.state.messages
+    try:
+        await EventStream(client).prepare()
+        return (await client.jetstream().stream_info(STREAM)).state.messages
+    finally:
+        await leave(client)
 
 
 def eventually(holds: Callable[[], bool], timeout_s: float = 10) -> bool:
@@ -119,7 +121,7 @@ def test_a_device_without_a_good_token_is_refused(home: Home, broker: Broker, tm
 
 
 def test_a_token_ends_when_it_expires_while_connected(home: Home, broker: Broker) -> None:
-    with MqttDevice(broker.mqtt_port, trusting(home), token(home, expires_at_s=int(time.time()) + 2)) as device:
+    with MqttDevice(broker.mqtt_port, trusting(home), token(home, expires_at_s=int(time.time()) + 5)) as device:
         assert device.connack == 0
         assert device.receive() is None
 
@@ -204,15 +206,15 @@ def test_the_command_takes_its_server_with_it_however_it_ends(tmp_path: Path, ho
         env={**os.environ, "ANSIM_HOME": str(home.path)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        text=True,
     )
-    assert process.stdout is not None
-    assert b'"ready": true' in process.stdout.readline()
+    assert '"ready": true' in next_line(process)
     servers = servers_of(home)
     assert servers
     process.send_signal(how)
     _, said = process.communicate(timeout=30)
     assert process.returncode == (-how if how == signal.SIGKILL else 0)
-    assert said == b""
+    assert said == ""
     assert eventually(lambda: not any(is_running(pid) for pid in servers))
 
 
@@ -225,8 +227,9 @@ def test_the_command_says_why_its_server_ended(tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
         text=True,
     )
-    assert process.stdout is not None
-    assert "Devices reach the broker" in process.stdout.readline()
+    assert "Devices reach the broker" in next_line(process)
+    assert next_line(process).startswith("receivers on port")
+    assert f"is in the registry {home.path / 'ansim.db'}" in next_line(process)
     for pid in servers_of(home):
         os.kill(pid, signal.SIGKILL)
     _, said = process.communicate(timeout=30)

@@ -18,6 +18,7 @@ from cryptography.x509.oid import NameOID
 from ansim.virtual.forwarder import Service
 from chip_kit import Bench, flash_content
 
+PATIENCE_MS = 10_000
 JOIN = (
     "import network, time, socket, select\nw = network.WLAN(network.WLAN.IF_STA)\nw.active(True)\n"
     "def join(name, key, reconnects=-1):\n"
@@ -60,15 +61,16 @@ def test_a_refused_or_absent_network_is_told_when_retries_are_limited(
 
 
 def test_with_unlimited_retries_the_station_goes_on_until_the_network_is_there(bench: Bench) -> None:
-    bench.run("w.connect('later', 'a passphrase')")
-    assert bench.run("print(w.status()); time.sleep_ms(200); print(w.status())") == "1001\n201\n"
+    bench.chip.air.association_ms = 1000
+    seen = "w.connect('later', 'a passphrase'); print(w.status())\nwhile w.status() == 1001: time.sleep_ms(10)"
+    assert bench.run(seen + "\nprint(w.status())") == "1001\n201\n"
     bench.chip.air.set_network("later", "a passphrase")
     assert bench.run("while not w.isconnected(): time.sleep_ms(10)\nprint(w.config('ssid'))") == "later\n"
 
 
 def test_the_reason_of_the_last_failure_hides_that_the_next_attempt_is_under_way(bench: Bench) -> None:
-    bench.chip.air.association_ms = 200
     bench.run("join('elsewhere', '', reconnects=0); w.disconnect()")
+    bench.chip.air.association_ms = 1000
     seen = "w.connect('home', 'a passphrase'); print(w.status())\nwhile not w.isconnected(): time.sleep_ms(10)"
     assert bench.run(seen + "\nprint(w.status())") == "201\n1010\n"
 
@@ -93,15 +95,52 @@ def test_a_network_whose_dhcp_is_silent_is_never_joined(bench: Bench) -> None:
 
 
 def test_when_an_access_point_goes_the_station_finds_another_of_the_same_network(bench: Bench, echo: "Echo") -> None:
-    bench.chip.air.beacon_timeout_ms = 300
+    bench.chip.air.beacon_timeout_ms = 1000
     bench.chip.air.set_network("home", "a passphrase", access_points=(1, 2))
     connect(bench, echo.port)
+    # Long enough for a program to see that it is without a network.
+    bench.chip.air.association_ms = 1000
     bench.chip.air.set_network("home", "a passphrase", access_points=(2,))
     bench.run("s.write(b'later'); p = select.poll(); p.register(s, select.POLLIN)")
     assert bench.run("print(p.poll(100))") == "[]\n"
     assert bench.run("while w.isconnected(): time.sleep_ms(5)\nprint(w.status(), until_joined())") == "1001 1010\n"
     bench.chip.air.set_network("home", "a passphrase", access_points=(3, 2))
     assert bench.run("print(s.read(5)); time.sleep_ms(500); print(w.isconnected())") == "b'later'\nTrue\n"
+
+
+def test_a_channel_is_where_the_scan_begins_and_a_connection_with_a_name_forgets_it(bench: Bench) -> None:
+    def channels(program: str) -> int:
+        before = bench.chip.services.station.scanned
+        bench.run(program + "\nwhile not w.isconnected(): time.sleep_ms(5)")
+        bench.run("w.disconnect()\nwhile w.isconnected(): time.sleep_ms(5)")
+        return bench.chip.services.station.scanned - before
+
+    bench.chip.air.set_network("home", "a passphrase", channel=11)
+    assert channels("w.connect('home', 'a passphrase')") == 11
+    assert channels("w.config(channel=11); w.connect()") == 1
+    assert channels("w.config(channel=12); w.connect()") == 13
+    assert channels("w.config(channel=11); w.connect('home', 'a passphrase')") == 11
+
+
+def test_a_radio_that_is_off_takes_a_network_that_it_joins_once_it_is_on(bench: Bench) -> None:
+    bench.run("w.active(False)")
+    assert bench.run("try: w.connect('home', 'a passphrase')\nexcept OSError: print('off')") == "off\n"
+    joined = "w.active(True); w.config(channel=6); w.connect()\nwhile not w.isconnected(): time.sleep_ms(5)"
+    assert bench.run(joined + "\nprint(w.config('ssid'), w.config('channel'))") == "home 6\n"
+
+
+def test_addresses_that_are_set_need_no_dhcp_and_carry_only_where_they_belong(bench: Bench, echo: "Echo") -> None:
+    bench.chip.air.set_network("home", "a passphrase", service=Service.NO_ADDRESS)
+    bench.run("mine = ('10.0.2.15', '255.255.255.0', '10.0.2.2', '10.0.2.3'); w.ifconfig(mine)")
+    assert bench.run("print(join('home', 'a passphrase'), w.ifconfig() == mine)") == "1010 True\n"
+    assert bench.chip.services.station.leases == 0
+    bench.run(f"s = socket.socket(); s.connect(socket.getaddrinfo('127.0.0.1', {echo.port})[0][-1])")
+    assert bench.run("s.write(b'hello'); print(s.read(5))") == "b'hello'\n"
+    bench.chip.air.set_network("home", "a passphrase", address="10.0.2.77")
+    assert bench.run("s.write(b'later'); p = select.poll(); p.register(s, select.POLLIN); print(p.poll(200))") == "[]\n"
+    bench.run("w.disconnect()\nwhile w.isconnected(): time.sleep_ms(5)\nw.ifconfig('dhcp'); w.connect()")
+    assert bench.run("while not w.isconnected(): time.sleep_ms(5)\nprint(w.ifconfig()[0])") == "10.0.2.77\n"
+    assert bench.chip.services.station.leases == 1
 
 
 def test_a_scan_lists_what_is_in_reach(bench: Bench) -> None:
@@ -149,7 +188,8 @@ def test_the_networks_name_server_answers_queries(asking: Bench) -> None:
 )
 def test_a_name_server_does_what_its_network_is_set_to(asking: Bench, service: Service, told: str) -> None:
     asking.chip.air.set_network("home", "a passphrase", service=service)
-    assert asking.run("print(ask('localhost', 300))") == f"{told}\n"
+    wait_ms = 300 if told == "no answer" else PATIENCE_MS
+    assert asking.run(f"print(ask('localhost', {wait_ms}))") == f"{told}\n"
 
 
 def test_a_name_server_is_not_heard_without_the_radio(asking: Bench) -> None:
@@ -181,8 +221,9 @@ def test_what_is_reached_through_a_network(
 ) -> None:
     asking.chip.air.set_network("home", "a passphrase", service=service)
     asking.run(REACH)
-    assert asking.run(f"print(reach('127.0.0.1', {echo.port}, 300))") == f"{there}\n"
-    assert asking.run("print(reach('10.0.2.4', 8883, 300))") == f"{portal}\n"
+    for host, port, found in (("127.0.0.1", echo.port, there), ("10.0.2.4", 8883, portal)):
+        wait_ms = 300 if found == "no connection" else PATIENCE_MS
+        assert asking.run(f"print(reach({host!r}, {port}, {wait_ms}))") == f"{found}\n"
 
 
 def test_a_name_is_not_found_without_wifi(bench: Bench) -> None:
@@ -193,6 +234,7 @@ def test_a_name_is_not_found_without_wifi(bench: Bench) -> None:
 def test_the_loss_of_the_network_is_noticed_after_the_beacon_timeout_and_the_station_comes_back(bench: Bench) -> None:
     bench.chip.air.beacon_timeout_ms = 1000
     bench.run("join('home', 'a passphrase')")
+    bench.chip.air.association_ms = 1000
     bench.chip.air.enabled = False
     lose = "print(w.isconnected())\nwhile w.isconnected(): time.sleep_ms(10)\nprint(w.status())"
     assert bench.run(lose) == "True\n1001\n"

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import signal
 import struct
 import subprocess
 import sys
@@ -10,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from process_kit import children, next_line, runs
 
 from ansim.virtual.bootloader import Bootloader, NotBootable, Reset
 from ansim.virtual.flash import Flash
@@ -140,32 +140,18 @@ def test_halt_leaves_no_process_and_is_idempotent(tmp_path: Path) -> None:
 def test_the_chip_ends_with_the_process_that_holds_the_board(tmp_path: Path) -> None:
     (tmp_path / "flash.bin").write_bytes(flash_content({"main.py": "while True: pass"}))
     program = (
-        "import sys, time; from pathlib import Path; from ansim.virtual.chip import Chip\n"
+        "import sys, time; from pathlib import Path; from ansim.virtual.chip import Chip;"
+        " from ansim.virtual.clock import Clock\n"
         "chip = Chip(Path(sys.argv[1]) / 'chip', Path(sys.argv[1]) / 'flash.bin', bytes(6), lambda _: None,"
-        " lambda kind, _: kind == 'main' and print('up', flush=True), lambda: None)\n"
+        " lambda kind, _: kind == 'main' and print('up', flush=True), lambda: None, Clock())\n"
         "chip.power_on(); time.sleep(60)"
     )
-    board = subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE)
-    assert board.stdout is not None
-    assert board.stdout.readline() == b"up\n"
+    board = subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    assert next_line(board) == "up\n"
     (chip,) = children(board.pid)
-    board.send_signal(signal.SIGKILL)
-    board.wait()
-    board.stdout.close()
+    board.kill()
+    board.communicate()
     deadline = time.monotonic() + 10
-    while Path(f"/proc/{chip}").exists() and state_of(chip) != "Z":
+    while runs(chip):
         assert time.monotonic() < deadline, "the chip outlived its board"
         time.sleep(0.01)
-
-
-def children(pid: int) -> list[int]:
-    """Return the processes that pid started and that run."""
-    listed = Path(f"/proc/{pid}/task").glob("*/children")
-    return [int(child) for tasks in listed for child in tasks.read_text().split() if state_of(int(child)) != "Z"]
-
-
-def state_of(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return "Z"

@@ -7,7 +7,9 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from ansim.cli import cli, main
+from ansim.cli import cli, main, show_error
+from ansim.errors import DeviceError
+from ansim.show import show_facts
 
 NAMES = cli.list_commands(click.Context(cli))
 
@@ -38,6 +40,15 @@ def test_an_error_has_a_next_step_and_an_exit_code(capsys: pytest.CaptureFixture
     assert "no_such_board" in said
     assert "Next:" in said
     assert "Traceback" not in said
+
+
+def test_what_a_device_or_a_file_said_moves_no_cursor(capsys: pytest.CaptureFixture[str]) -> None:
+    show_error(DeviceError("it says \x1b[2Jno\r", "look\x9b1m again"), as_json=False)
+    show_facts({"name": "\x1b]0;title\x07"}, as_json=False)
+    said = capsys.readouterr()
+    assert all(letter.isprintable() or letter == "\n" for letter in said.out + said.err)
+    assert "it says ?[2Jno?" in said.err
+    assert "?]0;title?" in said.out
 
 
 def test_an_error_as_json_is_one_object(capsys: pytest.CaptureFixture[str]) -> None:

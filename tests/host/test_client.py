@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansim.client import MAX_ANSWER_BYTES, Console, Deadline, SequenceReader
+from ansim.client import MAX_ANSWER_BYTES, REPEAT_S, Console, Deadline, SequenceReader
 from ansim.errors import BadInput, DeviceError, PortError
 from ansim.home import Home
 from ansim.serial_link import open_port
@@ -57,14 +57,14 @@ def test_a_deadline_expires() -> None:
 
 
 class Line:
-    """A serial line with somebody at the other end who answers each request with what reply says."""
+    """A serial line with somebody at the other end who answers each request with what reply says; None cuts it."""
 
     def __init__(self, home: Home) -> None:
         self.far, self._near = os.openpty()
         self.path = os.ttyname(self._near)
         self.link = open_port(self.path, home)
         self.console = Console(self.link, self.path)
-        self.reply: Callable[[dict[str, object]], bytes] = lambda _: b""
+        self.reply: Callable[[dict[str, object]], bytes | None] = lambda _: b""
         threading.Thread(target=self._serve, daemon=True).start()
 
     def _serve(self) -> None:
@@ -72,7 +72,11 @@ class Line:
         try:
             while data := os.read(self.far, 1000):
                 for request in reader.feed(data):
-                    os.write(self.far, self.reply(request))
+                    answer = self.reply(request)
+                    if answer is None:
+                        os.close(self.far)
+                        return  # its number is another file's from now on
+                    os.write(self.far, answer)
         except OSError:
             return  # the test is over
 
@@ -115,6 +119,48 @@ def test_a_device_that_only_now_starts_is_asked_again(line: Line) -> None:
     assert line.console.request("info", repeat=True, timeout_s=20) == {}
 
 
+def refusing(asked: list[object], times: int) -> Callable[[dict[str, object]], bytes]:
+    """A device that has no memory for its first answers."""
+
+    def reply(request: dict[str, object]) -> bytes:
+        asked.append(request["id"])
+        if len(asked) <= times:
+            return frame({"id": request["id"], "ok": False, "error": "no memory", "hint": "Ask again."})
+        return frame({"id": request["id"], "ok": True, "result": {}})
+
+    return reply
+
+
+@pytest.mark.parametrize("how", [{"repeat": True}, {"again": True}], ids=str)
+def test_a_device_without_memory_at_this_moment_is_asked_again(line: Line, how: dict[str, bool]) -> None:
+    asked: list[object] = []
+    line.reply = refusing(asked, 2)
+    assert line.console.request("info", timeout_s=20, **how) == {}
+    assert len(asked) == 3
+
+
+def test_what_takes_long_is_asked_once(line: Line) -> None:
+    asked: list[object] = []
+    line.reply = lambda request: asked.append(request["id"]) or b""
+    with pytest.raises(DeviceError, match="does not answer"):
+        line.console.request("selftest", timeout_s=1.5 * REPEAT_S, again=True)
+    assert len(asked) == 1
+
+
+def test_a_device_that_goes_on_without_memory_is_believed_in_the_end(line: Line) -> None:
+    line.reply = refusing([], 1000)
+    with pytest.raises(DeviceError, match="refuses 'info': no memory"):
+        line.console.request("info", repeat=True, timeout_s=2.5 * REPEAT_S)
+
+
+def test_what_may_change_something_is_not_asked_again(line: Line) -> None:
+    asked: list[object] = []
+    line.reply = refusing(asked, 1)
+    with pytest.raises(DeviceError, match="refuses 'trigger': no memory"):
+        line.console.request("trigger", timeout_s=20)
+    assert len(asked) == 1
+
+
 def test_a_refusal_is_told_in_the_devices_own_words(line: Line) -> None:
     line.reply = lambda request: frame({"id": request["id"], "ok": False, "error": "too late", "hint": "wait"})
     with pytest.raises(DeviceError, match=f"{line.path} refuses 'trigger': too late") as caught:
@@ -134,11 +180,7 @@ def test_a_request_longer_than_a_device_takes_is_not_sent(line: Line) -> None:
 
 
 def test_a_line_that_is_cut_is_a_port_error(line: Line) -> None:
-    def cut(_: dict[str, object]) -> bytes:
-        os.close(line.far)
-        return b""
-
-    line.reply = cut
+    line.reply = lambda _: None
     with pytest.raises(PortError, match="went away"):
         line.console.request("info")
 

@@ -14,15 +14,21 @@ import pytest
 from cryptography import x509
 from mqtt_device import identity
 
-from ansim import credentials, nats_jwt, pki, secret_files
+from ansim import credentials, key_files, nats_jwt, pki, secret_files
+from ansim.account import Account
 from ansim.credentials import Authority
 from ansim.errors import BadInput, ServiceError
 from ansim.home import Home
 from ansim.image import write_atomically
+from ansim.nats_jwt import public_part, verified
+from ansim.nvs import MAX_BLOB_BYTES
+from ansim_fw.core import event_reader
 
 FILES = {
     "operator.nk",
+    "console.key",
     "operator.jwt",
+    "broker.nk",
     "account.nk",
     "account.jwt",
     "system.nk",
@@ -40,6 +46,10 @@ def home(tmp_path: Path) -> Home:
     return Home(tmp_path / "home")
 
 
+def signing_files(home: Home) -> set[str]:
+    return {file.name for file in home.keys.glob("signing-*.nk")}
+
+
 def contents(home: Home) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in home.keys.iterdir()}
 
@@ -52,8 +62,9 @@ def claims(token: str) -> dict[str, Any]:
 
 def test_making_the_keys_leaves_nothing_that_others_can_read(home: Home) -> None:
     result = credentials.make(home, "localhost")
-    assert set(result.made) == FILES
-    assert {file.name for file in home.keys.iterdir()} == FILES
+    (signing,) = signing_files(home)
+    assert set(result.made) == FILES | {signing}
+    assert {file.name for file in home.keys.iterdir()} == FILES | {signing}
     assert {stat.S_IMODE(file.stat().st_mode) for file in home.keys.iterdir()} == {0o600}
     assert stat.S_IMODE(home.keys.stat().st_mode) == 0o700
 
@@ -66,7 +77,7 @@ def test_making_them_again_changes_nothing(home: Home) -> None:
     assert contents(home) == before
 
 
-@pytest.mark.parametrize("lost", sorted(FILES - {"account.nk", "ca.key", "operator.nk", "system.nk"}))
+@pytest.mark.parametrize("lost", sorted(FILES - {"account.nk", "broker.nk", "ca.key", "operator.nk", "system.nk"}))
 def test_making_them_again_completes_what_is_missing(home: Home, lost: str) -> None:
     credentials.make(home, "localhost")
     before = contents(home)
@@ -77,7 +88,7 @@ def test_making_them_again_completes_what_is_missing(home: Home, lost: str) -> N
     assert all(after[name] == before[name] for name in FILES - {lost})
 
 
-@pytest.mark.parametrize("offline", ["operator.nk", "system.nk", "ca.key"])
+@pytest.mark.parametrize("offline", ["operator.nk", "system.nk", "account.nk", "broker.nk", "ca.key"])
 def test_a_key_that_was_taken_offline_is_not_made_anew(home: Home, offline: str) -> None:
     credentials.make(home, "localhost")
     (home.keys / offline).unlink()
@@ -97,12 +108,13 @@ def test_another_broker_host_gets_another_certificate_by_the_same_authority(home
     assert (home.keys / "ca.pem").read_bytes() == authority
 
 
-@pytest.mark.parametrize("name", ["account.nk", "ca.pem"])
+@pytest.mark.parametrize("name", ["signing-*.nk", "account.jwt", "ca.pem"])
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620])
 def test_a_file_that_others_can_read_is_refused(home: Home, name: str, mode: int) -> None:
     credentials.make(home, "localhost")
-    (home.keys / name).chmod(mode)
-    with pytest.raises(ServiceError, match=f"{name} can be read or changed by others") as caught:
+    (path,) = home.keys.glob(name)
+    path.chmod(mode)
+    with pytest.raises(ServiceError, match=f"{path.name} can be read or changed by others") as caught:
         Authority.load(home)
     assert "chmod 600" in caught.value.hint
 
@@ -120,12 +132,13 @@ def test_without_keys_a_person_is_told_how_to_make_them(home: Home) -> None:
     assert "ansim init" in caught.value.hint
 
 
-@pytest.mark.parametrize("name", ["account.nk", "ca.pem"])
+@pytest.mark.parametrize("name", ["signing-*.nk", "account.jwt", "operator.jwt", "ca.pem"])
 @pytest.mark.parametrize("rubbish", [b"", b"SAABC", b"\xff" * 80, b"x" * 100_000])
 def test_a_damaged_file_is_named_and_its_contents_are_not_shown(home: Home, name: str, rubbish: bytes) -> None:
     credentials.make(home, "localhost")
-    (home.keys / name).write_bytes(rubbish)
-    with pytest.raises(ServiceError, match=f"{name} is (damaged|too long)") as caught:
+    (path,) = home.keys.glob(name)
+    path.write_bytes(rubbish)
+    with pytest.raises(ServiceError, match=f"{path.name} is (damaged|too long)") as caught:
         Authority.load(home)
     assert "SAABC" not in str(caught.value)
     assert caught.value.__cause__ is None
@@ -157,11 +170,80 @@ def test_what_is_no_token_has_no_public_part(text: str) -> None:
         nats_jwt.public_part(text)
 
 
+def test_a_token_with_the_longest_names_fits_a_device(home: Home) -> None:
+    credentials.make(home, "localhost")
+    longest = "n" * event_reader.MAX_NAME
+    assert len(Authority.load(home).device_token(identity(longest, longest))) <= MAX_BLOB_BYTES
+
+
+def test_a_token_is_signed_in_the_accounts_name_by_a_key_that_the_account_lists(home: Home) -> None:
+    credentials.make(home, "localhost")
+    token = Authority.load(home).device_token(identity())
+    listed = claims((home.keys / "account.jwt").read_text())
+    assert claims(token)["nats"]["issuer_account"] == listed["sub"]
+    assert [public_part(token).signer] == listed["nats"]["signing_keys"]
+    assert verified(token, listed["nats"]["signing_keys"])["sub"] == public_part(token).key
+
+
+def test_a_token_that_was_altered_or_signed_by_another_is_not_taken_for_good(home: Home) -> None:
+    credentials.make(home, "localhost")
+    token = Authority.load(home).device_token(identity())
+    other = Authority.load(home).device_token(identity())
+    signer = public_part(token).signer
+    head, body, signature = token.split(".")
+    for wrong, signers in (
+        (token, []),
+        (token, ["A" * 56]),
+        (f"{head}.{other.split('.')[1]}.{signature}", [signer]),
+        (f"{head}.{body}.{other.split('.')[2]}", [signer]),
+        (f"{head}.{body}.", [signer]),
+        ("a.W10.c", [signer]),
+        ("a." + base64.urlsafe_b64encode(b"[" * 90_000).decode() + ".c", [signer]),
+    ):
+        with pytest.raises(ValueError, match="NATS token"):
+            verified(wrong, signers)
+
+
+def test_no_account_is_read_that_the_operator_did_not_sign_for(home: Home, tmp_path: Path) -> None:
+    stranger = Home(tmp_path / "stranger")
+    for each in (home, stranger):
+        credentials.make(each, "localhost")
+    operator = key_files.operator(home)
+    theirs, ours = ((each.keys / "account.jwt").read_text() for each in (stranger, home))
+    assert Account.read(ours, operator).refused == frozenset()
+    for wrong in (theirs, (home.keys / "operator.jwt").read_text(), Authority.load(home).device_token(identity())):
+        with pytest.raises(ValueError, match="token"):
+            Account.read(wrong, operator)
+    # Only signing keys sign, so a stolen account.nk, or operator.nk's copy on some bench, is worth nothing.
+    assert operator.strict and operator.public not in operator.signers
+
+
+def test_an_account_is_newer_than_the_one_it_came_from_also_when_the_clock_was_put_back() -> None:
+    account = Account("A1", issued_at_s=4_000_000_000, signing=("A2",))
+    assert account.with_key("A3").issued_at_s == 4_000_000_001
+    assert account.with_key("A3").without_key("A2") == Account("A1", 4_000_000_002, ("A3",))
+
+
+@pytest.mark.parametrize("left", [["account.nk", "ca.pem"], ["account.jwt", "signing-*.nk", "ca.pem"]])
+def test_a_station_with_too_few_of_a_fleets_keys_does_not_become_another_fleet(home: Home, left: list[str]) -> None:
+    credentials.make(home, "localhost")
+    kept = {path for pattern in left for path in home.keys.glob(pattern)}
+    for path in set(home.keys.iterdir()) - kept:
+        path.unlink()
+    with pytest.raises(ServiceError, match="operator.jwt|account.jwt"):
+        Authority.load(home)
+    with pytest.raises(ServiceError, match="not its operator.jwt") as caught:
+        credentials.make(home, "localhost")
+    assert "from where ansim init was run" in caught.value.hint
+    assert set(home.keys.iterdir()) == kept
+
+
 def test_secrets_are_in_no_repr(home: Home) -> None:
     credentials.make(home, "localhost")
-    seed = (home.keys / "account.nk").read_text()
-    assert seed not in repr(Authority.load(home))
-    assert "_account" not in repr(Authority.load(home))
+    authority = Authority.load(home)
+    seeds = [file.read_text() for file in home.keys.glob("*.nk")]
+    assert seeds and not any(seed in repr(authority) for seed in seeds)
+    assert "KeyPair" not in repr(authority)
 
 
 def test_a_device_without_a_clock_and_one_in_twenty_years_accept_the_certificates(home: Home) -> None:

@@ -40,12 +40,13 @@ def flashed_board(virtual_board: VirtualBoard) -> VirtualBoard:
 
 def test_settings_are_shown_changed_and_kept_over_a_restart(flashed_board: VirtualBoard) -> None:
     assert ansim_json("config")["heartbeat_min"] == 60
-    assert ansim_json("config", "--heartbeat-min", "15", "--cancel-s", "0")["heartbeat_min"] == 15
+    changes = ("--heartbeat-min", "15", "--cancel-s", "0", "--prealarm-s", "10", "--fall", "2")
+    assert ansim_json("config", *changes)["heartbeat_min"] == 15
     boot = ansim_json("info")["boot"]
     flashed_board.control.reset()
     assert ansim_json("info")["boot"] == boot + 1
     kept = ansim_json("config")
-    assert (kept["heartbeat_min"], kept["cancel_s"]) == (15, 0)
+    assert (kept["heartbeat_min"], kept["cancel_s"], kept["prealarm_s"], kept["fall"]) == (15, 0, 10, 2)
     assert "heartbeat_min" in ansim("config").stdout
     ansim("config", "--heartbeat-min", "0", code=2)
 

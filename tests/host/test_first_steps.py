@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from process_kit import in_time, next_line
 from test_micropython_image import official
 
 from ansim.home import Home
@@ -196,8 +197,7 @@ def test_ctrl_c_in_the_middle_is_told_kept_in_the_history_and_made_good_by_the_n
 
 def interrupt_at(process: "subprocess.Popen[str]", step: str) -> str:
     """Press Ctrl-C when process says that it has come to step; return what it says then."""
-    assert process.stderr
-    for line in process.stderr:
+    while line := next_line(process, "stderr"):
         if line.startswith(step):
             process.send_signal(signal.SIGINT)
             break
@@ -210,8 +210,9 @@ def test_the_monitor_ends_in_order_on_ctrl_c(ansim: Callable[..., str], virtual_
     ansim("flash", "-p", "virtual", "-b", "virtual")
     command = [str(ANSIM), "monitor", "-p", "virtual"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    while not virtual_board.control.status()["tool_connected"]:
-        assert process.poll() is None
+    with in_time(process):
+        while not virtual_board.control.status()["tool_connected"]:
+            assert process.poll() is None
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert (process.returncode, said) == (0, "")

@@ -1,8 +1,6 @@
 """Flashing a virtual board with the real esptool: what is written, what is skipped, and what if it is cut short."""
 
-import os
 import random
-import signal
 import time
 from collections.abc import Callable
 from typing import Any
@@ -11,9 +9,10 @@ import pytest
 
 from ansim.boards import load_board
 from ansim.errors import BadInput, DeviceError, PortError
-from ansim.flasher import Flasher, FlashReport, Part, Progress
+from ansim.flasher import Flasher, FlashReport, Progress, Task
 from ansim.home import Home
-from ansim.serial_link import open_port
+from ansim.payload import Part, packed
+from ansim.serial_link import OpenPort, open_port
 from ansim.virtual import VirtualBoard
 
 BOARD = load_board("virtual")
@@ -33,10 +32,8 @@ PARTS = [
 
 def flash(home: Home, parts: list[Part], on_progress: Progress = lambda *_: None, **options: Any) -> FlashReport:
     board = options.pop("board", BOARD)
-    parts_for_mac = options.pop("parts_for_mac", lambda _: [])
-    inspect = options.pop("inspect", lambda _: None)
-    with open_port("virtual", home) as link:
-        return Flasher(link, "virtual", board, on_progress).run(parts, parts_for_mac, inspect, **options)
+    with OpenPort("virtual", home) as port:
+        return Flasher(port, board, on_progress).run(Task([packed(part) for part in parts], **options))
 
 
 def in_flash(board: VirtualBoard, parts: list[Part]) -> bool:
@@ -87,9 +84,9 @@ class _LateAnswer:
 
 
 def test_an_answer_that_esptool_did_not_wait_for_is_no_failure(virtual_board: VirtualBoard, home: Home) -> None:
-    with open_port("virtual", home) as link:
-        late = _LateAnswer(link)
-        Flasher(link, "virtual", BOARD, lambda *_: None).run(PARTS, lambda _: [], lambda _: None)
+    with OpenPort("virtual", home) as port:
+        late = _LateAnswer(port.link)
+        Flasher(port, BOARD, lambda *_: None).run(Task([packed(part) for part in PARTS]))
     assert late.until is not None
     assert in_flash(virtual_board, PARTS)
 
@@ -155,23 +152,6 @@ def test_a_flash_smaller_than_the_boards_is_refused(virtual_board: VirtualBoard,
     with pytest.raises(BadInput, match="4 MiB of flash, but the board m5stickc_plus2 has 8"):
         flash(home, PARTS, board=load_board("m5stickc_plus2"))
     assert set(virtual_board.flash_file.read_bytes()) == {0xFF}
-
-
-def test_unplugged_in_the_middle_is_told_and_the_next_run_recovers(start_virtual_board: StartBoard, home: Home) -> None:
-    board = start_virtual_board()
-
-    def unplug(what: str, done: int, total: int) -> None:
-        if what == "writing program" and done > total // 4:
-            os.kill(board.pid, signal.SIGKILL)
-
-    with pytest.raises(PortError, match="virtual went away") as caught:
-        flash(home, PARTS, unplug)
-    assert "repeat the command" in caught.value.hint
-    plugged_in_again = start_virtual_board()
-    assert not in_flash(plugged_in_again, PARTS)
-    report = flash(home, PARTS)
-    assert in_flash(plugged_in_again, PARTS)
-    assert report.unchanged["program"] > 0
 
 
 def test_a_port_without_a_chip_says_what_to_check(virtual_board: VirtualBoard, home: Home) -> None:

@@ -43,6 +43,7 @@ def test_what_is_saved_is_loaded_again(home: Home) -> None:
         port=18883,
         client_port=14222,
         heartbeat_min=15,
+        fall=2,
         role="hub",
         wifi=(WifiNetwork('my "home" \U0001f3e0', "geheim \\ geheim"), WifiNetwork("open", "")),
     )

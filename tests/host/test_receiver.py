@@ -5,6 +5,7 @@ import json
 import os
 import random
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from typing import Any
 
 import pytest
 from mqtt_device import MqttDevice, make_home
+from process_kit import StartCommand, next_line
 from receiver_kit import (
     RUN,
     ack,
@@ -25,7 +27,6 @@ from receiver_kit import (
     receiving,
     rows,
     send_all,
-    start_command,
     take_acks,
     waiting_in_stream,
     wire,
@@ -38,14 +39,18 @@ from ansim.errors import ServiceError
 from ansim.event_stream import WAITING_PER_DEVICE
 from ansim.fleet import Fleet
 from ansim.home import Home
+from ansim.kept_ports import kept_ports
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
     made = make_home(tmp_path / "home")
     monkeypatch.setenv("ANSIM_HOME", str(made.path))
     monkeypatch.delenv("ANSIM_DB", raising=False)
-    return made
+    # While its broker is away no other test gets them.
+    with kept_ports() as (port, client_port):
+        Fleet(site="city", port=port, client_port=client_port).save(made)
+        yield made
 
 
 @pytest.fixture
@@ -259,11 +264,10 @@ def test_another_fleets_broker_ends_the_receiver_with_the_reason(
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_the_command_prints_each_new_event_once_and_stops_cleanly(
-    home: Home, broker: Broker, how: signal.Signals
+    home: Home, broker: Broker, how: signal.Signals, start_command: StartCommand
 ) -> None:
     process = start_command("receive", "--json")
-    assert process.stdout is not None
-    assert json.loads(process.stdout.readline()) == {"ready": True}
+    assert json.loads(next_line(process)) == {"ready": True}
     with connected(home, broker) as device:
         for seq in (1, 1, 2):
             device.publish_only(wire(seq))
@@ -275,21 +279,75 @@ def test_the_command_prints_each_new_event_once_and_stops_cleanly(
     assert complaints == ""
 
 
-def test_the_command_waits_for_a_broker_that_is_not_there_yet(home: Home) -> None:
+@pytest.mark.parametrize("as_json", [True, False])
+def test_the_command_says_of_an_alarm_that_its_wearer_has_cancelled_it(
+    home: Home, broker: Broker, as_json: bool, start_command: StartCommand
+) -> None:
+    process = start_command("receive", *(["--json"] if as_json else []))
+    assert next_line(process)
+    with connected(home, broker) as device:
+        for payload in (wire(2, "cancel", of=[3, 1]), wire(1, kind="fall"), wire(1, kind="fall", attempt=2), wire(4)):
+            device.publish_only(payload)
+            assert device.command() == ack(json.loads(payload)["seq"])
+    process.terminate()
+    lines = process.communicate(timeout=30)[0].splitlines()
+    if as_json:
+        found = [json.loads(line) for line in lines]
+        assert [(each["type"], each["seq"], each["of"], each["state"]) for each in found] == [
+            ("cancel", 2, [3, 1], None),
+            ("alarm", 1, None, "cancelled"),
+            ("alarm", 4, None, "raised"),
+        ]
+    else:
+        assert [line.split("city/AN000001  ")[1] for line in lines] == [
+            "cancel of (3, 1)  (3, 2)",
+            "alarm fall, cancelled  (3, 1)",
+            "alarm sos  (3, 4)",
+        ]
+
+
+def test_a_repetition_is_given_on_with_the_state_that_its_alarm_has_by_then(
+    home: Home, broker: Broker, database: Database
+) -> None:
+    with receiving(home, database) as receiver, connected(home, broker) as device:
+        for payload in (wire(1), wire(2, "cancel", of=[3, 1]), wire(1, attempt=2)):
+            device.publish_only(payload)
+            assert device.command() == ack(json.loads(payload)["seq"])
+        assert eventually(lambda: len(receiver.events) == 3)
+    found = [(event.seq, event.state, new) for event, new in receiver.events]
+    assert found == [(1, "raised", True), (2, None, True), (1, "cancelled", False)]
+
+
+def test_the_command_waits_for_a_broker_that_is_not_there_yet(home: Home, start_command: StartCommand) -> None:
     with Broker(home) as broker:
         ports = broker.mqtt_port, broker.client_port
     process = start_command("receive")
-    assert process.stdout is not None and process.stderr is not None
-    assert "can't be reached" in process.stderr.readline()
+    assert "can't be reached" in next_line(process, "stderr")
     with Broker(home, *ports) as broker:
-        assert process.stdout.readline().startswith("Receiving.")
+        assert next_line(process).startswith("Receiving.")
         with connected(home, broker) as device:
             device.publish_only(wire(1))
             assert device.command() == ack(1)
-        assert "city/AN000001  alarm sos  (3, 1)" in process.stdout.readline()
+        assert "city/AN000001  alarm sos  (3, 1)" in next_line(process)
         process.terminate()
         process.communicate(timeout=30)
     assert process.returncode == 0
+
+
+def test_the_command_stops_cleanly_while_its_broker_is_away(home: Home, start_command: StartCommand) -> None:
+    with Broker(home) as broker:
+        process = start_command("receive")
+        assert next_line(process).startswith("Receiving.")
+    # What waited for events may tell of it first.
+    while "lost" not in (said := next_line(process, "stderr")):
+        assert said
+    # nats-py writes to the lost connection as it is closed, once it has tried to find the broker again.
+    with socket.create_server(("127.0.0.1", broker.client_port)) as found:
+        found.settimeout(30)
+        found.accept()[0].close()
+    process.terminate()
+    _, said = process.communicate(timeout=30)
+    assert (process.returncode, "unexpected" in said) == (0, False)
 
 
 def test_closing_an_alarm_tells_its_device(home: Home, broker: Broker, database: Database) -> None:
@@ -304,7 +362,7 @@ def test_closing_an_alarm_tells_its_device(home: Home, broker: Broker, database:
     listed = subprocess.run([sys.executable, "-c", RUN, "alarms", "--json"], capture_output=True, text=True, timeout=60)
     assert json.loads(listed.stdout)["state"] == "handled"
     still_open = subprocess.run(
-        [sys.executable, "-c", RUN, "alarms", "--open", "--json"], capture_output=True, text=True
+        [sys.executable, "-c", RUN, "alarms", "--open", "--json"], capture_output=True, text=True, timeout=60
     )
     assert still_open.stdout == ""
 
@@ -325,7 +383,7 @@ def test_an_alarm_is_closed_while_the_broker_is_away(home: Home, database: Datab
     said = handle(5)
     assert said.returncode == 0, said.stderr
     assert json.loads(said.stdout)["handled_by"] == "mina"
-    assert "hears of it right after its next event" in said.stderr
+    assert "hears of it with its next event" in said.stderr
 
 
 @pytest.mark.usefixtures("home")
@@ -335,17 +393,21 @@ def test_a_number_that_no_event_can_have_is_bad_input() -> None:
     assert "1073741823" in json.loads(said.stdout)["error"]
 
 
-def test_a_reader_that_goes_away_is_no_trouble_for_the_receiver(home: Home, broker: Broker) -> None:
+def test_a_reader_that_goes_away_is_no_trouble_for_the_receiver(
+    home: Home, broker: Broker, start_command: StartCommand
+) -> None:
     process = start_command("receive")
     assert process.stdout is not None and process.stderr is not None
-    assert process.stdout.readline().startswith("Receiving.")
+    assert next_line(process).startswith("Receiving.")
     process.stdout.close()
     with connected(home, broker) as device:
         for seq in range(3):
             device.publish_only(wire(seq))
             assert device.command() == ack(seq)
         broker.stop()
-        assert "lost the broker" in process.stderr.readline()
+        # What waited for events may tell of it first.
+        while "lost the broker" not in (said := next_line(process, "stderr")):
+            assert said
     process.terminate()
     process.wait(timeout=30)
     assert "Traceback" not in process.stderr.read()

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 from mqtt_device import MqttDevice, make_home
-from receiver_kit import ack, connected, eventually, rows, start_command, waiting_in_stream, wire
+from process_kit import StartCommand, next_line
+from receiver_kit import ack, connected, eventually, rows, waiting_in_stream, wire
 
 from ansim.broker import Broker
 from ansim.database import Database
@@ -84,7 +85,9 @@ def kill(process: "subprocess.Popen[str]") -> None:
     process.communicate()
 
 
-def test_a_receiver_killed_many_times_anywhere_loses_nothing_and_acknowledges_everything(home: Home) -> None:
+def test_a_receiver_killed_many_times_anywhere_loses_nothing_and_acknowledges_everything(
+    home: Home, start_command: StartCommand
+) -> None:
     order = random.Random(7)
     with Broker(home) as broker, busy_device(home, broker) as device:
         for number in range(KILLS):
@@ -107,24 +110,25 @@ def test_a_receiver_killed_many_times_anywhere_loses_nothing_and_acknowledges_ev
     assert rows(home, "faults") == []
 
 
-def test_what_a_receiver_committed_before_it_died_is_acknowledged_by_the_next(home: Home) -> None:
+def test_what_a_receiver_committed_before_it_died_is_acknowledged_by_the_next(
+    home: Home, start_command: StartCommand
+) -> None:
     """As it is when the kill comes between commit and acknowledgement: a row, and the message still in the stream."""
     with Broker(home) as broker, connected(home, broker) as device:
-        kill(_started())
+        kill(_started(start_command))
         device.publish_only(wire(7))
         assert eventually(lambda: waiting_in_stream(home) == 1)
         database = Database.open(home.database_url)
         EventStore(database).store([parse("ansim.city.AN000001.evt", wire(7), datetime.now(UTC))])
         database.close()
-        process = _started()
+        process = _started(start_command)
         assert device.command() == ack(7)
         assert eventually(lambda: waiting_in_stream(home) == 0)
         kill(process)
     assert [(row["seq"], row["deliveries"]) for row in rows(home)] == [(7, 2)]
 
 
-def _started() -> "subprocess.Popen[str]":
+def _started(start_command: StartCommand) -> "subprocess.Popen[str]":
     process = start_command("receive", "--json")
-    assert process.stdout is not None
-    process.stdout.readline()
+    next_line(process)
     return process

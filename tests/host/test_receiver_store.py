@@ -52,6 +52,15 @@ def cancel(seq: int, of: int) -> Event:
     return event(seq, "cancel", of=[3, of])
 
 
+def outcomes(store: EventStore, batch: list[Event]) -> list[Outcome]:
+    return [each.outcome for each in store.store(batch)]
+
+
+def delivered(store: EventStore, *batch: Event) -> list[str | None]:
+    """Store a batch; return in which state each event is delivered."""
+    return [each.event.state for each in store.store(batch)]
+
+
 def states(store: EventStore) -> dict[int, str]:
     return {alarm.seq: alarm.state for alarm in store.alarms()}
 
@@ -70,10 +79,10 @@ def test_the_time_of_an_event_is_when_the_broker_had_it_less_its_age(store: Even
 
 
 def test_an_event_that_comes_again_is_one_row_and_a_count(store: EventStore, database: Database) -> None:
-    assert store.store([event(0), event(1)]) == [Outcome.STORED, Outcome.STORED]
+    assert outcomes(store, [event(0), event(1)]) == [Outcome.STORED, Outcome.STORED]
     later = NOW + timedelta(hours=1)
     again = event(0, at=later, attempt=5)
-    assert store.store([again, again, event(2)]) == [Outcome.AGAIN, Outcome.AGAIN, Outcome.STORED]
+    assert outcomes(store, [again, again, event(2)]) == [Outcome.AGAIN, Outcome.AGAIN, Outcome.STORED]
     found = {row.seq: row for row in rows(database)}
     assert sorted(found) == [0, 1, 2]
     assert (found[0].deliveries, found[0].attempt, found[0].data) == (3, 1, None)
@@ -81,15 +90,15 @@ def test_an_event_that_comes_again_is_one_row_and_a_count(store: EventStore, dat
 
 
 def test_an_event_that_comes_twice_in_one_batch_is_one_row(store: EventStore, database: Database) -> None:
-    assert store.store([event(0), event(0)]) == [Outcome.STORED, Outcome.AGAIN]
+    assert outcomes(store, [event(0), event(0)]) == [Outcome.STORED, Outcome.AGAIN]
     assert [row.deliveries for row in rows(database)] == [2]
 
 
 def test_a_heartbeat_that_tells_other_figures_the_second_time_is_the_same_event(store: EventStore) -> None:
     first = event(0, "heartbeat", data={"battery_mv": 3900})
     second = event(0, "heartbeat", data={"battery_mv": 3890}, attempt=2)
-    assert store.store([first]) == [Outcome.STORED]
-    assert store.store([second]) == [Outcome.AGAIN]
+    assert outcomes(store, [first]) == [Outcome.STORED]
+    assert outcomes(store, [second]) == [Outcome.AGAIN]
 
 
 @pytest.mark.parametrize("in_one_batch", [True, False])
@@ -118,6 +127,43 @@ def test_alarms_end_the_same_in_every_order_of_arrival(tmp_path: Path) -> None:
         assert states(store) == {0: "cancelled", 1: "raised", 2: "cancelled", 3: "raised", 4: "cancelled", 5: "raised"}
         assert len(rows(database)) == len(batch)
         database.close()
+
+
+def test_a_fall_that_was_cancelled_before_it_was_sent_is_never_open_however_often_both_are_delivered(
+    tmp_path: Path,
+) -> None:
+    for seed in range(12):
+        database = Database.open(f"sqlite:///{tmp_path / str(seed)}.db")
+        store, order = EventStore(database), random.Random(seed)
+        # The device sends the fall once the receiver has the cancel; after that a broker may repeat either.
+        arrivals = [
+            cancel(2, of=1),
+            event(1, kind="fall"),
+            *order.choices([cancel(2, of=1), event(1, kind="fall")], k=6),
+        ]
+        while arrivals:
+            size = order.randint(1, 3)
+            store.store(arrivals[:size])
+            arrivals = arrivals[size:]
+            assert store.alarms(open_only=True) == []
+        assert states(store) == {1: "cancelled"}
+        database.close()
+
+
+def test_an_alarm_is_never_delivered_as_open_once_its_cancel_is_stored(store: EventStore) -> None:
+    assert delivered(store, cancel(2, of=1)) == [None]
+    assert delivered(store, event(1, kind="fall"), event(4)) == ["cancelled", "raised"]
+    assert delivered(store, event(1, kind="fall", attempt=2), event(4)) == ["cancelled", "raised"]
+    assert delivered(store, event(5), cancel(6, of=5), event(5)) == ["cancelled", None, "cancelled"]
+    assert delivered(store, cancel(7, of=4), event(4)) == [None, "cancelled"]
+    store.handle("AN000001", 3, 5, by="mina")
+    assert delivered(store, event(5), event(8, "heartbeat")) == ["handled", None]
+
+
+def test_an_alarm_from_the_archive_is_not_delivered_as_open_when_it_is_cancelled(store: EventStore) -> None:
+    store.store([cancel(2, of=1)])
+    found = store.store_again([event(1), event(3), event(4), cancel(5, of=4)])
+    assert [each.state for each in found] == ["cancelled", "raised", "cancelled", None]
 
 
 def test_a_cancel_touches_no_other_device_and_no_other_boot(store: EventStore) -> None:
@@ -172,8 +218,8 @@ def test_an_id_that_belongs_to_another_event_is_not_stored_and_not_taken_for_a_r
     store: EventStore, database: Database
 ) -> None:
     store.store([event(1, "fault", kind="link_lost")])
-    outcomes = store.store([event(1), event(1, subject="ansim.town.AN000001.evt"), event(2)])
-    assert outcomes == [Outcome.CONFLICT, Outcome.CONFLICT, Outcome.STORED]
+    found = outcomes(store, [event(1), event(1, subject="ansim.town.AN000001.evt"), event(2)])
+    assert found == [Outcome.CONFLICT, Outcome.CONFLICT, Outcome.STORED]
     assert [(row.type, row.deliveries) for row in rows(database)] == [("fault", 1), ("alarm", 1)]
     assert [row.reason for row in rows(database, "quarantine")] == ["id (3, 1) belongs to another event"] * 2
 
@@ -210,7 +256,7 @@ def test_a_clock_that_was_a_year_ahead_and_was_put_right_hides_no_later_sign_of_
     ],
 )
 def test_implausible_heartbeats_are_kept_but_not_shown(store: EventStore, data: dict[str, Any]) -> None:
-    assert store.store([event(1, "heartbeat", data=data)]) == [Outcome.STORED]
+    assert outcomes(store, [event(1, "heartbeat", data=data)]) == [Outcome.STORED]
     [device] = store.devices()
     assert (device.battery_mv, device.rssi_dbm, device.firmware) == (None, None, None)
 
@@ -270,7 +316,7 @@ def test_taking_events_reads_no_table_from_end_to_end(store: EventStore, databas
     store.alarms(limit=5)
     store.faults(open_only=True, limit=8)
     store.with_holes()
-    store.untold(10)
+    store.untold(["AN000001", "AN000002"])
     store.archive_mark()
     store.note_silent({"AN000001": store.devices_named(["AN000001"])[0].signs})
     store.store_again([event(500), event(0)])

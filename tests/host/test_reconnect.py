@@ -1,18 +1,15 @@
 """A fleet comes back after an outage: spread, so that the broker stands it, and with everything that waited."""
 
-import asyncio
-from contextlib import closing
 from pathlib import Path
 
 import pytest
+from broker_count import accepted_ms, let_count
 from fleet_rows import stored_ids
 from mqtt_device import make_home
-from mqtt_fleet import Fleet, accepted_ms, kill, until
 from returning_fleet import FIRST_MAC, MOST_PER_SECOND, Outage, come_back, most_in_a_second
 
-from ansim.broker import Broker
-from ansim.home import Home
-from ansim.sandbox import BackgroundReceiver
+from ansim.stress.fleet.city import City
+from ansim.stress.fleet.crowd import Crowd, State
 from ansim_fw.core import config
 
 CITY = 5000
@@ -50,26 +47,22 @@ def test_the_most_in_a_second_is_counted_over_any_second() -> None:
 
 def test_after_the_broker_is_killed_every_device_is_back_and_every_event_arrived_once(tmp_path: Path) -> None:
     home = make_home(tmp_path / "home")
-    with Broker(home) as broker, BackgroundReceiver(home):
-        raised = asyncio.run(live_through_a_kill(home, broker))
+    let_count(home)
+    with City(home.path, spread_s=1) as city, Crowd(city, spread_s=1, here=1) as crowd:
+        crowd.spawn(SMALL, rate=SMALL)
+        assert crowd.until(is_whole, PATIENCE_S)
+        assert len(accepted_ms(home, city.broker.client_port)) == SMALL
+        city.kill_broker()
+        assert crowd.until(lambda state: not state.connected, PATIENCE_S)
+        crowd.call(alarms=SMALL // 10, over_s=0, faults=True)
+        assert crowd.until(lambda state: state.owed >= SMALL, PATIENCE_S)
+        city.start_broker()
+        assert crowd.until(is_whole, PATIENCE_S)
+        assert len(accepted_ms(home, city.broker.client_port)) == SMALL
+        raised = crowd.report().lasting()
     assert len(raised) >= SMALL
     assert stored_ids(home) == raised
 
 
-async def live_through_a_kill(home: Home, broker: Broker) -> set[tuple[str, int, int]]:
-    fleet = Fleet(home, broker.mqtt_port, SMALL, spread_s=1)
-    with closing(fleet):
-        fleet.start()
-        await until(lambda: fleet.connected == SMALL and not fleet.waiting, PATIENCE_S)
-        assert len(await accepted_ms(home, broker.client_port)) == SMALL
-        kill(broker)
-        await until(lambda: not fleet.connected, PATIENCE_S)
-        for number, one in enumerate(fleet.devices):
-            if number % 10:
-                one.report("storage")
-            else:
-                one.alarm()
-        await asyncio.to_thread(broker.start)
-        await until(lambda: fleet.connected == SMALL and not fleet.waiting, PATIENCE_S)
-        assert len(await accepted_ms(home, broker.client_port)) == SMALL
-        return fleet.raised()
+def is_whole(state: State) -> bool:
+    return state.connected == SMALL and not state.owed

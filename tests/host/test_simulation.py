@@ -1,11 +1,12 @@
 """Fleets in virtual time: nothing is lost, a run repeats itself, and every deliberate bug is found and made small."""
 
+import multiprocessing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from ansim.errors import BadInput
+from ansim.errors import AnsimError, BadInput
 from ansim.home import project_root
 from ansim.simulation import recipe as recipes
 from ansim.simulation.fleet_run import Fleet, Outcome, play, play_fleet, shrunk, tell
@@ -24,6 +25,9 @@ FLEETS = [
     for seed in range(1, 5)
     for fleet in (Fleet(seed, days=1, devices=2, intensity=20), Fleet(seed, days=4, devices=2, intensity=3))
 ]
+
+# Far from its end when its first world is done.
+LONG = Fleet(seed=5, days=1, devices=500)
 
 
 def first_violation(mutant: str) -> tuple[Fleet, Found]:
@@ -59,7 +63,7 @@ def test_everything_that_can_go_wrong_went_wrong(healthy: Outcome) -> None:
 
 def test_presses_became_alarms_that_were_delivered_more_than_once(healthy: Outcome) -> None:
     counts = healthy.tally.counts
-    assert 0 < counts["alarms"] <= counts["presses"]
+    assert counts["falls"] > 0 and 0 < counts["alarms"] <= counts["presses"] + counts["falls"]
     assert counts["duplicates"] > 0 and counts["heartbeats"] > 0 and counts["cancels"] > 0
     assert healthy.tally.slowest_alarm_ms > 60_000
 
@@ -78,13 +82,31 @@ def test_one_seed_is_one_run_on_any_number_of_processes() -> None:
     assert other.digest != alone.digest
 
 
+def test_a_process_that_is_killed_ends_the_run_with_an_error() -> None:
+    def kill(_done: int) -> None:
+        for process in multiprocessing.active_children():
+            process.kill()
+
+    with pytest.raises(AnsimError, match="killed"):
+        play_fleet(LONG, 2, kill)
+
+
+def test_an_interrupted_run_leaves_no_process_behind() -> None:
+    def interrupt(_done: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        play_fleet(LONG, 2, interrupt)
+    assert multiprocessing.active_children() == []
+
+
 def test_what_else_happens_changes_no_latency() -> None:
     setting = Setting(seed=9, devices=(0, 1), duration_ms=86_400_000)
-    stimuli = plan(9, setting.devices, setting.duration_ms)
+    # What follows its cancel waits for the receiver, whose batches are what the devices of a world share.
+    stimuli = [each for each in plan(9, setting.devices, setting.duration_ms) if each.kind != "fall"]
     of_first = tuple(each for each in stimuli if each.device == 0)
     _, story = tell(Recipe(setting, of_first))
     _, alone = tell(Recipe(Setting(9, (0,), 86_400_000), of_first))
-    # The receiver's batches are what the devices of a world share.
     sent = [line for line in story if "SIM00000" in line and (" send " in line or "store" in line or "!" in line)]
     sent_alone = [line for line in alone if " send " in line or "store" in line or "!" in line]
     assert sent == sent_alone

@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 import pytest
 from click.testing import CliRunner
+from process_kit import next_line
 
 from ansim.cli import cli
 from ansim.errors import AnsimError, BadInput, DeviceError
@@ -205,10 +206,9 @@ def test_watch_prints_what_happens_as_it_happens(start_virtual_board: Start) -> 
     board = start_virtual_board("hall")
     command = [sys.executable, "-c", "from ansim.cli import main; main()", "virtual", "watch", "hall", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watching:
-        assert watching.stdout
         presses = threading.Thread(target=press_until, args=(board, watching))
         presses.start()
-        seen = json.loads(watching.stdout.readline())
+        seen = json.loads(next_line(watching))
         watching.terminate()
         presses.join()
     assert (seen["event"], seen["down"]) in [("button", True), ("button", False)]

@@ -9,7 +9,7 @@ from ansim.errors import DeviceError
 from ansim.image import SHELVES, filesystem_image, mount
 from ansim.waiting_events import waiting_events
 from ansim_fw.core import journal
-from ansim_fw.core.event import ALARM, Event
+from ansim_fw.core.event import ALARM, CANCEL, FAULT, Event
 
 VFS_BYTES = 0x200000
 CODE = {f"ansim_fw/core/module{number}.mpy": bytes(3000) for number in range(30)} | {"main.py": b"pass"}
@@ -55,16 +55,34 @@ class Flash:
 def test_events_without_an_acknowledgement_are_counted(
     first: list[tuple[str, bytes]], second: list[tuple[str, bytes]], waiting: int
 ) -> None:
-    assert waiting_events(Flash(CODE | on_shelves(first, second)).read, VFS_BYTES) == waiting
+    assert waiting_events(Flash(CODE | on_shelves(first, second)).read, VFS_BYTES).events == waiting
+
+
+@pytest.mark.parametrize(
+    ("made", "calls"),
+    [
+        (Event(3, 1, ALARM, "sos"), 1),
+        (Event(3, 1, ALARM, "fall"), 1),
+        (Event(3, 1, CANCEL, of=(3, 0)), 1),
+        (Event(3, 1, ALARM, "test"), 0),
+        (Event(3, 1, FAULT, "sensor"), 0),
+    ],
+    ids=["press", "fall", "cancel", "test", "fault"],
+)
+def test_what_may_be_about_a_person_is_told_from_tests_and_faults(made: Event, calls: int) -> None:
+    record = (journal.name_of(made), journal.record(made, zlib.crc32))
+    damaged = (record[0], record[1][:-1] + b"?")
+    assert waiting_events(Flash(CODE | on_shelves([record], [record])).read, VFS_BYTES) == (1, calls)
+    assert waiting_events(Flash(CODE | on_shelves([record], [damaged])).read, VFS_BYTES) == (1, 1)
 
 
 def test_a_device_without_a_journal_or_without_a_filesystem_has_none() -> None:
-    assert waiting_events(Flash(CODE).read, VFS_BYTES) == 0
-    assert waiting_events(lambda _, size: b"\xff" * size, VFS_BYTES) == 0
+    assert waiting_events(Flash(CODE).read, VFS_BYTES).events == 0
+    assert waiting_events(lambda _, size: b"\xff" * size, VFS_BYTES).events == 0
     assert (
         waiting_events(
             lambda offset, size: zlib.crc32(bytes([offset % 251])).to_bytes(4, "big") * (size // 4), VFS_BYTES
-        )
+        ).events
         == 0
     )
 
@@ -75,7 +93,7 @@ def test_a_filesystem_that_a_newer_micropython_has_written_to_is_read() -> None:
     name, data = event(2)
     with filesystem.open(f"{SHELVES[0]}/{name}", "wb") as file:
         file.write(data)
-    assert waiting_events(flash.read, VFS_BYTES) == 2
+    assert waiting_events(flash.read, VFS_BYTES).events == 2
 
 
 def test_a_filesystem_of_another_size_is_not_taken_for_an_empty_one() -> None:

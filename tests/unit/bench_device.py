@@ -3,6 +3,7 @@
 from ansim_fw.core import device, link_watch, message
 
 TICK_MS = 10
+CURVE = ((4200, 100), (3800, 40), (3700, 15), (3600, 5), (3300, 0))
 
 
 class Bench:
@@ -12,9 +13,9 @@ class Bench:
         sent: (event, attempt) in order; told: announcements in order; stored, forgotten: events.
     """
 
-    def __init__(self, provisioned=True, link=link_watch.UP, cancel_s=30, durable=True):
-        settings = {"heartbeat_min": 60, "cancel_s": cancel_s, "spread_s": 0}
-        self.device = device.Device(3, settings, 77, "0.1.0", "power_on", 3400, provisioned)
+    def __init__(self, provisioned=True, link=link_watch.UP, cancel_s=30, durable=True, prealarm_s=30, mains=False):
+        settings = {"heartbeat_min": 60, "cancel_s": cancel_s, "spread_s": 0, "prealarm_s": prealarm_s, "fall": 1}
+        self.device = device.Device(3, settings, 77, "0.1.0", "power_on", CURVE, provisioned, mains)
         self.inputs = device.Inputs()
         self.inputs.link = link
         self.inputs.battery_mv = 3900
@@ -34,6 +35,7 @@ class Bench:
         self.inputs.stored.clear()
         self.inputs.commands.clear()
         self.inputs.button_edge = False
+        self.inputs.fall = False
         while actions:
             self._act(actions.pop(0))
 
@@ -47,6 +49,10 @@ class Bench:
         self.run(held_ms)
         self.inputs.button_down = False
         self.run(50)
+
+    def fall(self):
+        self.inputs.fall = True
+        self.run(30)
 
     def command(self, payload):
         self.inputs.commands.append(message.decode_command(payload))

@@ -12,12 +12,13 @@ from binascii import crc32
 if __name__ == "__main__":
     sys.path.insert(0, __file__.rsplit("/", 1)[0] + "/../../firmware")
 
-from ansim_fw.core import config, journal, json_seq, message, mqtt
+from ansim_fw.core import config, event_reader, journal, journal_reader, json_seq, kept, ledger, message, mqtt
 from ansim_fw.core.event import ALARM, CANCEL, FAULT, HEARTBEAT, RESTORE, Event
 
 EVENTS = (
     Event(3, 7, ALARM, "sos"),
     Event(3, 8, CANCEL, "", (3, 7)),
+    Event(3, 5, ALARM, "fall"),
     Event(3, 9, FAULT, "link_lost", None, {"tries": 3, "why": "tls"}),
     Event(message.MAX_ID, message.MAX_ID, RESTORE, "battery_low"),
     Event(3, message.FIRST_HEARTBEAT_SEQ, HEARTBEAT, "", None, {"battery_mv": 3912, "fw": "0.1.0", "up_s": 3600}),
@@ -28,7 +29,9 @@ REQUESTS = [
     b'{"id":1,"cmd":"info"}',
     b'{"id":2,"cmd":"config","set":{"heartbeat_min":60,"cancel_s":30}}',
     b'{"id":3,"cmd":"trigger"}',
+    b'{"id":3,"cmd":"trigger","press":5}',
     b'{"id":4,"cmd":"selftest"}',
+    b'{"id":5,"cmd":"record","seconds":60}',
 ]
 RECORDS = [journal.record(one, crc32) for one in EVENTS]
 PACKETS = [
@@ -155,14 +158,15 @@ def fuzz_events(rounds: int, seed: int) -> int:
     for _ in range(rounds):
         data = breaker.broken(EVENT_MESSAGES)
         try:
-            found = message.decode_event(data)
+            found = event_reader.decode_event(data)
         except ValueError:
             continue
         taken += 1
-        event = message.to_event(found)
+        event = event_reader.to_event(found)
         assert len(data) <= message.MAX_BYTES
         assert 0 <= event.boot <= message.MAX_ID and 0 <= event.seq <= message.MAX_ID
-        again = message.to_event(message.decode_event(message.encode_event(event, found.get("age_ms", -1), 1)))
+        written = message.encode_event(event, found.get("age_ms", -1), 1)
+        again = event_reader.to_event(event_reader.decode_event(written))
         assert (again.boot, again.seq, again.type, again.kind, again.of, again.data) == (
             event.boot,
             event.seq,
@@ -238,8 +242,8 @@ def fuzz_records(rounds: int, seed: int) -> int:
     for _ in range(rounds):
         data = breaker.broken(RECORDS)
         try:
-            event = journal.read_record(data, crc32)
-        except journal.DamagedError:
+            event = journal_reader.read_record(data, crc32)
+        except journal_reader.DamagedError:
             continue
         read += 1
         assert journal.record(event, crc32) == data
@@ -344,7 +348,57 @@ def _take(kind: int, flags: int, body: bytes) -> None:
         message.decode_command(mqtt.payload_of(flags, body))
 
 
-FUZZERS = (fuzz_events, fuzz_commands, fuzz_console, fuzz_settings, fuzz_records, fuzz_journals, fuzz_packets)
+def full_kept() -> kept.Kept:
+    """Return one with something in every field."""
+    one = kept.Kept()
+    for at in range(len(kept.NUMBERS)):
+        name, low, high = kept.NUMBERS[at]
+        setattr(one, name, min(low + 3 * at + 1, high))
+    for at in range(ledger.NUMBERS):
+        one.ledger.numbers[at] = 100 + at
+    one.quick = bytes(range(kept.MAX_QUICK))
+    one.untold = bytes(range(kept.MAX_UNTOLD))
+    one.sensor_fault = "sensor_saturated"
+    one.reset = "watchdog"
+    one.alarms = [(3, at, 60 * at) for at in range(kept.ALARMS)]
+    one.ages = [(at, 7 * at) for at in range(kept.AGES)]
+    return one
+
+
+def sealed(block: bytes) -> bytes:
+    """Return a block of RTC memory with the CRC-32 that it needs."""
+    return block + crc32(block).to_bytes(4, "little")
+
+
+def fuzz_kept(rounds: int, seed: int) -> int:
+    """Return how many blocks of RTC memory were taken, though a bit or a number of each is another one."""
+    dice = Dice(seed)
+    good = kept.pack(full_kept(), crc32)[:-4]
+    taken = 0
+    for _ in range(rounds):
+        block = bytearray(good)
+        for _ in range(1 + dice.below(3)):
+            block[dice.below(len(block))] = dice.choose((0, 1, 0x3F, 0x7F, 0xFF, dice.below(256)))
+        found = kept.unpack(sealed(bytes(block)), crc32)
+        if found is None:
+            continue
+        taken += 1
+        assert kept.unpack(kept.pack(found, crc32), crc32) is not None
+        for name, low, high in kept.NUMBERS:
+            assert low <= getattr(found, name) <= high
+    return taken
+
+
+FUZZERS = (
+    fuzz_events,
+    fuzz_commands,
+    fuzz_console,
+    fuzz_settings,
+    fuzz_records,
+    fuzz_journals,
+    fuzz_packets,
+    fuzz_kept,
+)
 
 
 def main(rounds: int, seed: int) -> None:

@@ -87,7 +87,9 @@ class AlarmMachine(RuleBasedStateMachine):
     def the_wearer_sees_the_oldest_that_waits(self) -> None:
         waiting = [age_ms for age_ms, state in self.current.values() if state == RAISED]
         assert self.alarms.raised_ms() == (waiting[0] if waiting else -1)
-        assert self.alarms.may_cancel() == any(age_ms < self.cancel_ms for age_ms, _ in self.current.values())
+        for grace_ms in (0, GRACE_MS):
+            wanted = any(age_ms < self.cancel_ms + grace_ms for age_ms, _ in self.current.values())
+            assert self.alarms.may_cancel(grace_ms) == wanted
         assert [one.event.seq for one in self.alarms.current] == list(self.current)
         assert len(self.current) <= alarm.MAX_ALARMS
 

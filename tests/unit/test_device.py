@@ -1,4 +1,4 @@
-from ansim_fw.core import device, indicator, link_watch, message, outbox
+from ansim_fw.core import button, device, indicator, link_watch, message, outbox, supply
 from ansim_fw.core.event import ALARM, CANCEL, FAULT, HEARTBEAT, RESTORE, Event
 from bench_device import Bench
 
@@ -82,6 +82,92 @@ def test_a_second_press_held_long_cancels_and_is_no_alarm_of_its_own():
     assert bench.device.pattern == indicator.CANCELLED
 
 
+def test_a_hold_cancels_when_it_is_let_go_and_not_before():
+    bench = settled()
+    bench.press()
+    bench.inputs.button_down = True
+    bench.run(button.HOLD_MS)
+    assert bench.device.pattern != indicator.LET_GO
+    bench.run(2 * button.DEBOUNCE_MS)
+    assert bench.device.pattern == indicator.LET_GO
+    bench.run(button.LET_GO_MS - button.HOLD_MS - 5 * button.DEBOUNCE_MS)
+    assert bench.kinds(CANCEL) == []
+    assert bench.device.pattern == indicator.LET_GO
+    bench.inputs.button_down = False
+    bench.run(50)
+    assert len(bench.kinds(CANCEL)) == 1
+    assert bench.device.pattern == indicator.CANCELLED
+
+
+def test_a_body_on_the_button_calls_for_help_after_10_s_and_cancels_nothing():
+    bench = settled()
+    bench.press()
+    bench.inputs.button_down = True
+    bench.run(button.LET_GO_MS - button.DEBOUNCE_MS)
+    assert bench.told.count("raised") == 1
+    bench.run(2 * button.DEBOUNCE_MS)
+    assert bench.told.count("raised") == 2
+    assert bench.device.pattern != indicator.LET_GO
+    bench.run(20000)
+    bench.inputs.button_down = False
+    bench.run(50)
+    assert bench.kinds(CANCEL) == []
+    assert len({event.seq for event, _ in bench.sent if event.type == ALARM}) == 2
+
+
+def test_a_body_on_the_button_cancels_nothing_though_the_loop_is_held_up_for_most_of_the_time():
+    for held_up_ms in range(500, 20000, 500):
+        for seen_ms in (0, 1000, 4000, 9000):
+            bench = settled()
+            bench.press()
+            bench.inputs.button_down = True
+            bench.inputs.button_edge = True
+            bench.run(seen_ms)
+            bench.step(held_up_ms)
+            bench.run(max(button.LET_GO_MS - held_up_ms - seen_ms, 0) + 500, 500)
+            bench.inputs.button_down = False
+            bench.run(50)
+            assert bench.kinds(CANCEL) == []
+            assert bench.told.count("raised") == 2
+
+
+def test_a_let_go_that_may_have_come_too_late_while_the_loop_was_held_up_cancels_nothing():
+    bench = settled()
+    bench.press()
+    bench.inputs.button_down = True
+    bench.run(5000)
+    bench.inputs.button_down = False
+    bench.step(6000)
+    bench.run(50)
+    assert bench.kinds(CANCEL) == []
+    assert bench.told.count("raised") == 2
+
+
+def test_a_hold_cancels_no_alarm_whose_time_was_over_when_it_began():
+    bench = settled()
+    bench.press()
+    bench.run(20000)
+    bench.press()
+    bench.run(11000)
+    bench.press(held_ms=9000)
+    new = [event for event in bench.stored if event.kind == "sos"][1]
+    assert [event.of for event in bench.stored if event.type == CANCEL] == [(new.boot, new.seq)]
+
+
+def test_an_alarm_that_is_closed_before_its_hold_is_let_go_makes_the_hold_an_alarm_of_its_own():
+    bench = settled()
+    bench.press()
+    event = bench.sent[0][0]
+    bench.command(message.ack(event.boot, event.seq))
+    bench.inputs.button_down = True
+    bench.run(5000)
+    bench.command(message.handled(event.boot, event.seq))
+    bench.inputs.button_down = False
+    bench.run(50)
+    assert bench.kinds(CANCEL) == []
+    assert len({event.seq for event, _ in bench.sent if event.type == ALARM}) == 2
+
+
 def test_a_second_short_press_is_another_alarm():
     bench = settled()
     bench.press()
@@ -121,8 +207,9 @@ def test_a_hold_that_begins_with_the_last_moment_of_the_cancel_window_is_never_n
         bench.press()
         bench.run(wait_ms)
         bench.inputs.button_down = True
-        bench.run(3000)
-        bench.run(800, 400)
+        bench.run(3200)
+        bench.inputs.button_down = False
+        bench.run(2000, 400)
         alarms = len({event.seq for event, _ in bench.sent if event.type == ALARM})
         assert (len(bench.kinds(CANCEL)), alarms) in ((1, 1), (0, 2))
 
@@ -277,7 +364,7 @@ def test_a_stuck_button_is_a_fault_and_its_release_a_restore():
     assert bench.kinds(RESTORE) == ["button_stuck"]
 
 
-def test_the_first_heartbeat_comes_with_the_first_link_and_the_next_after_the_interval():
+def test_the_first_heartbeat_comes_with_the_first_link_and_the_next_an_interval_after_the_start():
     bench = Bench(link=link_watch.DOWN)
     bench.answer = True
     bench.run(60000, 100)
@@ -285,9 +372,9 @@ def test_the_first_heartbeat_comes_with_the_first_link_and_the_next_after_the_in
     bench.inputs.link = link_watch.UP
     bench.run(1000)
     assert len(bench.kinds(HEARTBEAT)) == 1
-    bench.run(3600000 - 2000, 1000)
+    bench.run(3600000 - 61000 - 1000, 1000)
     assert len(bench.kinds(HEARTBEAT)) == 1
-    bench.run(3000, 1000)
+    bench.run(2000, 1000)
     assert len(bench.kinds(HEARTBEAT)) == 2
 
 
@@ -342,15 +429,93 @@ def test_while_the_link_is_down_it_connects_again_and_again_and_faster_with_an_a
 
 def test_a_low_battery_is_told_once_and_well_again_once():
     bench = settled()
-    bench.inputs.battery_mv = 3350
-    bench.run(1000)
-    bench.inputs.battery_mv = 3450
-    bench.run(1000)
+    bench.inputs.battery_mv = 3690
+    bench.run(60000, 1000)
+    bench.inputs.battery_mv = 3705
+    bench.run(60000, 1000)
     assert bench.device.pattern == indicator.BATTERY_LOW
-    bench.inputs.battery_mv = 3600
-    bench.run(1000)
+    bench.inputs.battery_mv = 3750
+    bench.run(60000, 1000)
     assert [event.kind for event in bench.stored] == ["battery_low", "battery_low"]
     assert [event.type for event in bench.stored] == [FAULT, RESTORE]
+
+
+def beats(bench):
+    return [event.data for event, attempt in bench.sent if event.type == HEARTBEAT and attempt == 1]
+
+
+def test_a_hub_that_loses_the_mains_says_so_and_how_rarely_it_will_be_heard():
+    bench = settled(mains=True)
+    bench.answer = True
+    bench.inputs.supply = True
+    bench.run(20000, 1000)
+    bench.inputs.supply = False
+    bench.run(supply.MAINS_MS - 1000, 1000)
+    # Somebody moves its plug.
+    bench.inputs.supply = True
+    bench.run(1000, 1000)
+    bench.inputs.supply = False
+    bench.run(supply.MAINS_MS - 1000, 1000)
+    assert bench.stored == [] and beats(bench) == []
+    bench.run(2000, 1000)
+    assert bench.kinds(FAULT) == ["mains_lost"]
+    assert [data["interval_min"] for data in beats(bench)] == [240]
+    bench.run(3 * 3600000, 60000)
+    assert len(beats(bench)) == 1
+    bench.inputs.supply = True
+    bench.run(supply.BACK_MS + 1000, 1000)
+    assert bench.kinds(RESTORE) == ["mains_lost"]
+    assert [data["interval_min"] for data in beats(bench)] == [240, 60]
+    assert [value for name, value in bench.saved if name == "told"][-1] == 0
+
+
+def test_mains_that_come_and_go_are_one_loss():
+    bench = settled(mains=True)
+    bench.answer = True
+    bench.inputs.supply = True
+    bench.run(20000, 1000)
+    for at in range(1000):
+        bench.inputs.supply = at % 2 == 1
+        bench.run((300, 4000, 15000, 45000)[at % 4], 100)
+    assert bench.kinds(FAULT) == ["mains_lost"] and bench.kinds(RESTORE) == []
+    assert len(beats(bench)) == 1 + 1000 * 16 // 60 // 240
+    bench.inputs.supply = True
+    bench.run(supply.BACK_MS + 1000, 1000)
+    assert bench.kinds(RESTORE) == ["mains_lost"]
+
+
+def test_an_interval_that_the_receiver_sets_while_the_mains_are_lost_counts_when_they_are_back():
+    bench = settled(mains=True)
+    bench.answer = True
+    bench.run(20000, 1000)
+    bench.command(message.set_heartbeat(15))
+    assert bench.device.heartbeat.interval_min == 60
+    bench.inputs.supply = True
+    bench.run(supply.BACK_MS + 1000, 1000)
+    assert beats(bench)[-1]["interval_min"] == 15
+
+
+def test_a_device_that_can_not_see_the_mains_says_nothing_of_them():
+    bench = settled()
+    bench.run(60000, 1000)
+    assert bench.stored == []
+
+
+def test_what_was_published_in_the_flight_that_opens_the_link_is_not_sent_again_when_it_is_up():
+    bench = settled(link=link_watch.DOWN)
+    bench.press()
+    bench.inputs.link = link_watch.OPEN
+    bench.run(100)
+    assert bench.kinds(ALARM) == ["sos"]
+    bench.inputs.link = link_watch.UP
+    bench.run(500)
+    assert bench.kinds(ALARM) == ["sos"]
+    # Refused after all: all of it goes out on the next link.
+    bench.inputs.link = link_watch.DOWN
+    bench.run(100)
+    bench.inputs.link = link_watch.OPEN
+    bench.run(100)
+    assert bench.kinds(ALARM) == ["sos", "sos"]
 
 
 def test_what_the_journal_kept_is_sent_after_a_restart():
@@ -415,7 +580,7 @@ def test_a_step_without_news_allocates_nothing():
 
 def test_a_button_that_chatters_for_days_is_a_fault_and_raises_two_alarms_a_minute():
     bench = settled()
-    bench.device._allowance._left = 2
+    bench.device._allowance.left = 2
     for _ in range(50):
         bench.press(30)
     assert bench.told.count("raised") == 2

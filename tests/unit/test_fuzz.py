@@ -29,3 +29,7 @@ def test_a_journal_whose_files_are_broken_invents_nothing_and_never_stops_a_star
 
 def test_a_stream_of_broken_packets_is_read_in_bounded_memory_or_refused():
     assert fuzz.fuzz_packets(ROUNDS, 7) > 0
+
+
+def test_a_block_of_rtc_memory_is_within_its_limits_or_refused():
+    assert 0 < fuzz.fuzz_kept(ROUNDS, 8) < ROUNDS

@@ -10,12 +10,16 @@ TICK_MS = 10
 MINUTE_MS = 60000
 
 doings = st.one_of(
-    st.tuples(st.just("press"), st.integers(3, 700)),
+    st.tuples(st.just("press"), st.one_of(st.integers(3, 1300), st.integers(290, 310), st.integers(980, 1010))),
     st.tuples(st.just("wait"), st.integers(0, 15 * MINUTE_MS // TICK_MS)),
     st.tuples(st.just("link"), st.sampled_from([link_watch.DOWN, link_watch.BUSY, link_watch.UP])),
-    st.tuples(st.just("fault"), st.sampled_from(["", "link_lost", "tls_refused"])),
+    st.tuples(st.just("link_fault"), st.sampled_from(["", "link_lost", "tls_refused"])),
     st.tuples(st.just("ack"), st.integers(0, 6)),
-    st.tuples(st.just("battery"), st.sampled_from([3300, 3900])),
+    st.tuples(st.just("battery_mv"), st.sampled_from([3300, 3900])),
+    st.tuples(st.just("fall"), st.just(True)),
+    st.tuples(st.just("prealarm"), st.sampled_from([0, 1, 30, 60])),
+    st.tuples(st.just("await tests"), st.sampled_from([0, 1000, 5000])),
+    st.tuples(st.just("sensor_fault"), st.sampled_from(["", "sensor_bus", "sensor_stuck"])),
 )
 
 
@@ -57,19 +61,19 @@ def live(story: list[tuple[str, object]], jump: bool) -> list[tuple[object, ...]
             bench.wait(5, jump)
         elif what == "wait":
             bench.wait(value, jump)
-        elif what == "link":
-            bench.inputs.link = value
-        elif what == "fault":
-            bench.inputs.link_fault = value
         elif what == "ack":
             bench.command(message.ack(3, value))
+        elif what == "prealarm":
+            bench.device.configure("prealarm_s", value)
+        elif what == "await tests":
+            bench.device.await_tests(value)
         else:
-            bench.inputs.battery_mv = value
+            setattr(bench.inputs, what, value)
         bench.step()
     return bench.happened
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(st.lists(doings, max_size=12))
 def test_a_device_that_sleeps_until_something_is_due_does_what_one_does_that_never_sleeps(
     story: list[tuple[str, object]],

@@ -30,7 +30,7 @@ def power(matrix: "list[int]", exponent: int) -> "list[int]":
 
 def one_turn(state: int) -> int:
     jitter = Jitter(1)
-    jitter._state = state
+    jitter.state = state
     return jitter.below(1 << BITS)
 
 

@@ -1,6 +1,6 @@
 from binascii import crc32
 
-from ansim_fw.core import journal, message
+from ansim_fw.core import event_reader, journal, journal_reader, message
 from ansim_fw.core.event import ALARM, CANCEL, FAULT, Event
 
 
@@ -75,11 +75,11 @@ def test_the_longest_legal_event_fits_and_details_that_do_not_fit_are_left_out()
     top = message.MAX_ID
     for longest in (
         Event(top, top, CANCEL, "", (top, top)),
-        Event(top, top, FAULT, "k" * message.MAX_NAME, None, {"detail": "x" * 300}),
+        Event(top, top, FAULT, "k" * event_reader.MAX_NAME, None, {"detail": "x" * 300}),
     ):
         data = journal.record(longest, crc32)
         assert len(data) <= journal.MAX_RECORD
-        assert journal.read_record(data, crc32).has_id(top, top)
+        assert journal_reader.read_record(data, crc32).has_id(top, top)
 
 
 def test_one_damaged_copy_loses_nothing_and_is_told_of_once():
@@ -98,9 +98,9 @@ def test_any_flipped_bit_of_a_record_is_noticed():
         flipped = bytearray(data)
         flipped[bit // 8] ^= 1 << bit % 8
         try:
-            journal.read_record(bytes(flipped), crc32)
+            journal_reader.read_record(bytes(flipped), crc32)
             raise AssertionError(bit)
-        except journal.DamagedError:
+        except journal_reader.DamagedError:
             pass
 
 

@@ -8,7 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from test_journal import Shelf
 from test_wire_properties import events
 
-from ansim_fw.core import journal, message
+from ansim_fw.core import journal, journal_reader, message
 from ansim_fw.core.event import ALARM, Event
 
 
@@ -118,7 +118,7 @@ TestJournal.settings = settings(max_examples=80, stateful_step_count=30)
 def test_a_record_fits_and_tells_all_of_its_event_but_details_for_which_there_is_no_room(event: Event) -> None:
     data = journal.record(event, crc32)
     assert len(data) <= journal.MAX_RECORD
-    read = journal.read_record(data, crc32)
+    read = journal_reader.read_record(data, crc32)
     for name in ("boot", "seq", "type", "kind", "of"):
         assert getattr(read, name) == getattr(event, name)
     fits = len(message.encode_event(event, -1, 1)) <= journal.MAX_RECORD - 4

@@ -114,6 +114,8 @@ class LinkWatchMachine(RuleBasedStateMachine):
     def a_connection_on_which_alarms_get_no_answer(self, elapsed: list[int], heard_every: int) -> None:
         """Is made anew after 15 s, then 30 s, ... and at the most 4 min of silence."""
         self.watch.heard()
+        # The time before the alarm waited does not count.
+        assert not self.watch.silent(10**6, True)
         silent_ms, patience_ms = 0, link_watch.FIRST_SILENCE_MS
         for number, elapsed_ms in enumerate(elapsed, 1):
             silent_ms += elapsed_ms

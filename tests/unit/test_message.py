@@ -1,6 +1,6 @@
 import json
 
-from ansim_fw.core import message
+from ansim_fw.core import event_reader, message
 from ansim_fw.core.event import ALARM, CANCEL, HEARTBEAT, Event
 
 SOS = b'{"v":1,"boot":3,"seq":7,"type":"alarm","kind":"sos","age_ms":42,"try":1}'
@@ -23,15 +23,15 @@ def test_an_unknown_age_is_left_out():
 
 
 def test_a_cancel_names_its_alarm():
-    found = message.decode_event(message.encode_event(Event(3, 8, CANCEL, "", (3, 7)), 10, 1))
+    found = event_reader.decode_event(message.encode_event(Event(3, 8, CANCEL, "", (3, 7)), 10, 1))
     assert found["of"] == [3, 7]
-    assert message.to_event(found).of == (3, 7)
+    assert event_reader.to_event(found).of == (3, 7)
 
 
 def test_what_was_written_is_read_back():
     data = {"battery_mv": 3912, "fw": "0.1.0"}
-    found = message.decode_event(message.encode_event(Event(3, 9, HEARTBEAT, "", None, data), 0, 2))
-    event = message.to_event(found)
+    found = event_reader.decode_event(message.encode_event(Event(3, 9, HEARTBEAT, "", None, data), 0, 2))
+    event = event_reader.to_event(found)
     assert (event.boot, event.seq, event.type, event.data) == (3, 9, HEARTBEAT, data)
     assert found["try"] == 2
 
@@ -39,7 +39,7 @@ def test_what_was_written_is_read_back():
 def test_broken_messages_are_refused():
     odd_keys = (b"{[]:1}", b"{{}:1}", b"{7:1}")
     for bad in (b"", b"{", b"[]", b"\xff\xfe\x00", b"null", b"[" * 400, SOS + b"x", b" " * 600 + SOS) + odd_keys:
-        assert refused(message.decode_event, bad), bad
+        assert refused(event_reader.decode_event, bad), bad
         assert refused(message.decode_command, bad), bad
 
 
@@ -65,7 +65,7 @@ def test_each_member_that_is_not_legal_is_refused():
     ):
         changed = dict(legal)
         changed[name] = value
-        assert refused(message.decode_event, json.dumps(changed).encode()), (name, value)
+        assert refused(event_reader.decode_event, json.dumps(changed).encode()), (name, value)
 
 
 def test_commands_are_read_back():
@@ -84,6 +84,6 @@ def test_commands_that_are_not_legal_are_refused():
 
 def test_names_fit_topics():
     for name in ("AN000001", "seoul-01", "a", "x" * 24):
-        assert message.is_name(name)
+        assert event_reader.is_name(name)
     for name in ("", "a.b", "a b", "a/b", "안심", "x" * 25, "+", "#", "\u212a", None, 7):
-        assert not message.is_name(name)
+        assert not event_reader.is_name(name)

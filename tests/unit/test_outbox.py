@@ -85,3 +85,17 @@ def test_an_unknown_age_stays_unknown():
     made.add(Event(1, 0, ALARM, "sos"), -1, True)
     made.pass_time(5000)
     assert made.entries[0].age_ms == -1
+
+
+def test_an_alarm_is_in_memory_alone_while_the_journal_would_not_take_it():
+    made = outbox(ALARM)
+    assert not made.in_memory_alone()
+    fault, alarm = Event(2, 0, FAULT, "x"), Event(2, 1, ALARM, "sos")
+    for event in (fault, alarm):
+        made.add(event, 0, False)
+    made.mark_stored(fault, False)
+    assert not made.in_memory_alone()
+    made.mark_stored(alarm, False)
+    assert made.in_memory_alone()
+    made.acknowledge(2, 1)
+    assert not made.in_memory_alone()

@@ -8,8 +8,10 @@ from ansim_fw.core.event import ALARM, CANCEL, FAULT, HEARTBEAT, RESTORE, Event
 from ansim_fw.core.outbox import (
     ALARM_LIMIT_MS,
     FIRST_RETRY_MS,
+    FREE,
     MAX_ENTRIES,
     OTHER_LIMIT_MS,
+    PREALARM,
     ROOM_MS,
     STORE_TIMEOUT_MS,
     Outbox,
@@ -29,6 +31,7 @@ class OutboxMachine(RuleBasedStateMachine):
         self.sent_before: dict[Event, int] = {}
         self.age: dict[Event, int] = {}
         self.unstored: set[Event] = set()
+        self.in_prealarm: set[Event] = set()
         self.seq = 0
 
     @rule(type_number=TYPES, stored=st.booleans(), count=st.sampled_from([1, 1, 1, 7, MAX_ENTRIES]))
@@ -49,6 +52,43 @@ class OutboxMachine(RuleBasedStateMachine):
             if not stored:
                 self.unstored.add(event)
 
+    @precondition(lambda self: self.alarms_without_cancel())
+    @rule(data=st.data())
+    def cancel(self, data: st.DataObject) -> None:
+        """The wearer cancels an alarm that waits, in its pre-alarm or after it."""
+        alarm = data.draw(st.sampled_from(self.alarms_without_cancel()))
+        cancel = Event(1, self.seq, CANCEL, "", (alarm.boot, alarm.seq))
+        self.add_one(cancel, True)
+        self.seq += 1
+        if cancel in self.waiting:
+            self.in_prealarm.discard(alarm)
+
+    def alarms_without_cancel(self) -> list[Event]:
+        cancelled = {event.of for event in self.waiting}
+        return [one for one in self.waiting if one.type == ALARM and (one.boot, one.seq) not in cancelled]
+
+    @rule()
+    def begin_prealarm(self) -> None:
+        """As a fall does: before it was ever sent."""
+        alarm = Event(1, self.seq, ALARM, "fall")
+        self.add_one(alarm, False)
+        self.seq += 1
+        if alarm not in self.waiting:
+            return
+        self.outbox.hold((alarm.boot, alarm.seq), PREALARM)
+        self.in_prealarm.add(alarm)
+
+    @rule()
+    def every_prealarm_ends(self) -> None:
+        for alarm in self.in_prealarm:
+            self.outbox.hold((alarm.boot, alarm.seq), FREE)
+        self.in_prealarm.clear()
+
+    def held(self) -> set[Event]:
+        """What must not go out: in its pre-alarm, or its cancel waits."""
+        cancelled = {event.of for event in self.waiting if event.of is not None}
+        return self.in_prealarm | {event for event in self.waiting if (event.boot, event.seq) in cancelled}
+
     def victim(self, priority: int) -> "Event | None":
         """The oldest of the least that waits, unless that is an alarm, or more than the newcomer."""
         last = max(event.priority for event in self.waiting)
@@ -60,6 +100,7 @@ class OutboxMachine(RuleBasedStateMachine):
         self.waiting.remove(event)
         self.sent_before.pop(event, None)
         self.unstored.discard(event)
+        self.in_prealarm.discard(event)
 
     @precondition(lambda self: self.waiting)
     @rule(data=st.data())
@@ -72,6 +113,10 @@ class OutboxMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def acknowledge(self, data: st.DataObject) -> None:
         event = data.draw(st.sampled_from(self.waiting))
+        if event in self.in_prealarm:
+            # It was never sent: nobody can have it.
+            assert self.outbox.acknowledge(event.boot, event.seq) is None
+            return
         assert self.outbox.acknowledge(event.boot, event.seq) is event
         assert self.outbox.acknowledge(event.boot, event.seq) is None
         self.drop(event)
@@ -113,6 +158,8 @@ class OutboxMachine(RuleBasedStateMachine):
         for _ in range(times):
             self.pass_time(min(self.outbox.idle_ms(True), OTHER_LIMIT_MS))
             for event, since_ms in self.sent_before.items():
+                if event in self.held():
+                    continue
                 assert since_ms <= (ALARM_LIMIT_MS if event.priority == 0 else OTHER_LIMIT_MS)
             self.send_all()
 
@@ -128,7 +175,7 @@ class OutboxMachine(RuleBasedStateMachine):
                 self.must_not_be_late(event)
             return
         event = entry.event
-        assert event not in self.unstored
+        assert event not in self.unstored and event not in self.held()
         assert entry.age_ms == self.age[event]
         # Nothing that goes before it is left out for it.
         for other in self.waiting[: self.waiting.index(event)]:
@@ -143,6 +190,8 @@ class OutboxMachine(RuleBasedStateMachine):
             self.sent_before.pop(event, None)
 
     def must_not_be_late(self, event: Event) -> None:
+        if event in self.held():
+            return
         limit_ms = ALARM_LIMIT_MS if event.priority == 0 else OTHER_LIMIT_MS
         if event in self.sent_before:
             assert self.sent_before[event] < limit_ms
@@ -150,7 +199,8 @@ class OutboxMachine(RuleBasedStateMachine):
     @rule()
     def a_new_link(self) -> None:
         self.outbox.resend_all()
-        due = [event for event in self.waiting if event not in self.unstored]
+        held = self.held()
+        due = [event for event in self.waiting if event not in self.unstored and event not in held]
         sent = [self.outbox.next_due().event for _ in due]
         assert sent == sorted(due, key=lambda event: event.priority)
         assert self.outbox.next_due() is None
@@ -161,12 +211,15 @@ class OutboxMachine(RuleBasedStateMachine):
         entries = [entry.event for entry in self.outbox.entries]
         assert entries == sorted(self.waiting, key=lambda event: event.priority)
         assert len(entries) <= MAX_ENTRIES
-        assert self.outbox.urgent() == any(event.priority == 0 for event in self.waiting)
+        urgent = {event for event in self.waiting if event.priority == 0}
+        assert self.outbox.urgent() == bool(urgent)
+        assert self.outbox.awaits() == bool(urgent - self.held())
 
     @invariant()
     def what_was_sent_waits_at_least_for_its_first_retry(self) -> None:
+        held = self.held()
         for entry in self.outbox.entries:
-            if self.sent_before.get(entry.event) == 0:
+            if entry.event not in held and self.sent_before.get(entry.event) == 0:
                 assert entry.wait_ms >= min(FIRST_RETRY_MS, ROOM_MS)
 
 

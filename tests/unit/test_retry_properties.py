@@ -26,7 +26,7 @@ def test_the_jitter_stays_below_its_limit_and_its_state_a_small_int(seed: int, l
     jitter = Jitter(seed)
     for _ in range(20):
         assert 0 <= jitter.below(limit) < limit
-        assert 0 < jitter._state < 2**30
+        assert 0 < jitter.state < 2**30
 
 
 @given(st.integers(0, 2**30 - 1000))

@@ -56,3 +56,14 @@ def test_the_only_network_is_joined_anew():
     left = [choice.no_broker() for _ in range(2 * TRIES_BEFORE_LEAVING)]
     assert left.count(True) == 2
     assert choice.current == 0
+
+
+def test_a_choice_goes_on_where_another_one_was():
+    before = WifiChoice(NAMES, "phone")
+    before.not_joined()
+    before.no_broker()
+    choice = WifiChoice(NAMES, "phone")
+    choice.resume(before.current, before.tries)
+    assert choice.current == 0
+    assert choice.no_broker()
+    assert tried(choice, 3) == ["neighbour", "phone", "home"]

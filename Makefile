@@ -27,7 +27,7 @@ check: $(READY) $(TYPINGS)  ## style, types, purity of the core
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy host firmware/ansim_fw/core
-	@MYPYPATH=firmware:.typings $(BIN)/mypy --custom-typeshed-dir .typings firmware/main.py firmware/ansim_fw
+	@MYPYPATH=firmware:.typings $(BIN)/mypy --custom-typeshed-dir .typings firmware/main.py firmware/ansim_fw firmware/rig
 
 .PHONY: flash
 flash: $(READY)  ## firmware and identity onto one board: PORT=/dev/ttyUSB0 BOARD=esp32_devkit
@@ -37,6 +37,10 @@ flash: $(READY)  ## firmware and identity onto one board: PORT=/dev/ttyUSB0 BOAR
 provision: $(READY)  ## identity alone onto one board: PORT=... BOARD=...
 	@$(BIN)/ansim provision --port '$(PORT)' --board '$(BOARD)'
 
+.PHONY: line
+line: $(READY)  ## a box of boards, each made ready as it is plugged in: BOARD=... MANIFEST=box.csv
+	@$(BIN)/ansim line --board '$(BOARD)' $(if $(MANIFEST),'$(MANIFEST)')
+
 .PHONY: monitor
 monitor: $(READY)  ## what a device says: PORT=...
 	@$(BIN)/ansim monitor --port '$(PORT)'
@@ -45,9 +49,28 @@ monitor: $(READY)  ## what a device says: PORT=...
 virtual: $(READY)  ## start a virtual board
 	@$(BIN)/ansim virtual start
 
+.PHONY: hil
+hil: HIL_PLACE = $(if $(filter auto,$(PORT)),virtual,$(PORT))
+hil: $(READY)  ## whole devices: on virtual boards, or PORT=/dev/ttyUSB0, PORT=rig.toml, PORT=qemu; a report in build/
+	@$(BIN)/pytest tests/hil --place '$(HIL_PLACE)' $(if $(filter file,$(origin BOARD)),,--board '$(BOARD)') \
+		$(if $(filter virtual,$(HIL_PLACE)),--numprocesses 4 --dist worksteal) \
+		--html build/hil.html --self-contained-html --junitxml build/hil.xml
+
+.PHONY: stress
+stress: $(READY)  ## the soak: 10,000 presses with random faults on virtual boards
+	@$(BIN)/ansim stress soak
+
 .PHONY: bench
 bench: $(READY)  ## figures beside their bounds
 	@$(BIN)/python tests/bench/run.py
+
+.PHONY: bench-line
+bench-line: $(READY)  ## many boards at once, and one against the usual way
+	@$(BIN)/python tests/bench/run.py line
+
+.PHONY: bench-fleet
+bench-fleet: $(READY)  ## 5,000 devices at once: connections, an alarm storm, everyone's return
+	@$(BIN)/python tests/bench/run.py fleet
 
 .PHONY: clean
 clean:  ## remove what make installed here

@@ -289,8 +289,8 @@ class Motion:
             self._fail("sensor_wrong")
             return
         closer = self._state == _CLOSER
-        if self._state != _AWAKE:
-            self._drain()
+        # Who has just woken up has read nothing yet.
+        self._drain()
         unheard = self._state == _RESTING and not self._is_raised() and bool(self.driver.woke() & _CALLED)
         if unheard:
             self._missed += 1
@@ -302,6 +302,9 @@ class Motion:
         problem = self._watch.judge(closer)
         unwired = unheard or (self._pin is not None and not self.wired)
         self._look_ms = self._watch.looked(problem or (_UNWIRED if unwired else ""))
+        # What is told is not relied on, even if another doubt made it news.
+        if unheard and self._watch.fault:
+            self._missed = _MOST_MISSED
         # With a fault, too: what can be heard is heard. One bad look does not end what is being decided.
         if closer or (problem and (self._watch.fault or not self._is_busy())):
             self._start()

@@ -20,9 +20,10 @@ SLEEPER = (
     "import machine, esp32\nesp32.wake_on_ext0(machine.Pin(33, machine.Pin.IN, machine.Pin.PULL_UP), 0)\n"
     f"machine.deepsleep({HOUR_MS})"
 )
-# Shows the level of the supply on a pin.
+# Shows the level of the supply on a pin, from the first moment on.
 SUPPLIED = (
-    "import machine, time\nsupply, out = machine.Pin(32, machine.Pin.IN), machine.Pin(25, machine.Pin.OUT)\n"
+    "import machine, time\nsupply = machine.Pin(32, machine.Pin.IN)\n"
+    "out = machine.Pin(25, machine.Pin.OUT, value=supply())\n"
     "while True:\n  out(supply()); time.sleep_ms(10)"
 )
 

@@ -3,15 +3,15 @@
 import contextlib
 import importlib.util
 import json
-import queue
+import selectors
 import struct
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from subprocess import PIPE, STDOUT
 from types import TracebackType
+from typing import cast
 
 from ansim.errors import AnsimError, BadInput
 from ansim.falls import player
@@ -97,32 +97,33 @@ def play_all(
     for each in jobs:
         if len(each.acc) > MAX_SAMPLES:
             raise BadInput(f"a recording of {len(each.acc)} samples is too long", f"Cut it below {MAX_SAMPLES}.")
-    played = []
-    with _players(min(processes, len(jobs)), candidates) as play:
-        for result in play(jobs):
-            played.append(result)
-            on_done(len(played))
-    return played
+    played: dict[int, Played] = {}
+    todo = enumerate(jobs)
+    # Without threads: a Ctrl-C while a job is handed to one of a pool can leave one of its locks taken for good.
+    with _players(min(processes, len(jobs)), candidates) as players, selectors.DefaultSelector() as busy:
+
+        def give(one: "_Player") -> None:
+            for at, job in todo:
+                one.begin(job)
+                busy.register(one, selectors.EVENT_READ, at)
+                return
+
+        for one in players:
+            give(one)
+        while busy.get_map():
+            for key, _ in busy.select():
+                one = cast(_Player, key.fileobj)
+                played[key.data] = one.result()
+                busy.unregister(one)
+                on_done(len(played))
+                give(one)
+    return [played[at] for at in range(len(jobs))]
 
 
 @contextlib.contextmanager
-def _players(count: int, candidates: bool) -> Iterator[Callable[[Sequence[Job]], Iterator[Played]]]:
-    free: queue.SimpleQueue[_Player] = queue.SimpleQueue()
-
-    def play(job: Job) -> Played:
-        one = free.get()
-        try:
-            return one.play(job)
-        finally:
-            free.put(one)
-
+def _players(count: int, candidates: bool) -> Iterator[list["_Player"]]:
     with contextlib.ExitStack() as stack:
-        pool = stack.enter_context(ThreadPoolExecutor(count))
-        # Left in the opposite order: first nothing new is begun, then what waits for a process is freed by its end.
-        for _ in range(count):
-            free.put(stack.enter_context(_Player(candidates)))
-        stack.callback(pool.shutdown, wait=False, cancel_futures=True)
-        yield lambda jobs: pool.map(play, jobs)
+        yield [stack.enter_context(_Player(candidates)) for _ in range(count)]
 
 
 class _Player:
@@ -145,8 +146,24 @@ class _Player:
             with contextlib.suppress(OSError):
                 pipe.close()
 
-    def play(self, job: Job) -> Played:
-        line = self._ask(job)
+    def fileno(self) -> int:
+        """Return what can be read once there is a result."""
+        assert self._process.stdout
+        return self._process.stdout.fileno()
+
+    def begin(self, job: Job) -> None:
+        """Give it a job; it takes all of it before it says anything."""
+        assert self._process.stdin
+        # One that has ended says why, as its result.
+        with contextlib.suppress(OSError):
+            for frame in self._frames(job):
+                self._process.stdin.write(frame)
+            self._process.stdin.flush()
+
+    def result(self) -> Played:
+        """Wait for the end of its job, and return what became of it."""
+        assert self._process.stdout
+        line = self._process.stdout.readline()
         if not line.startswith(b"{"):
             raise self._failed(line)
         told = json.loads(line)
@@ -156,16 +173,6 @@ class _Player:
             tuple(Mark(at / DEVICE_RATE_HZ, bits) for at, bits in told["marks"]),
             tuple(Candidate(at / DEVICE_RATE_HZ, tuple(features)) for at, *features in told["candidates"]),
         )
-
-    def _ask(self, job: Job) -> bytes:
-        assert self._process.stdin and self._process.stdout
-        try:
-            for frame in self._frames(job):
-                self._process.stdin.write(frame)
-            self._process.stdin.flush()
-            return self._process.stdout.readline()
-        except OSError:
-            return b""
 
     def _frames(self, job: Job) -> Iterator[bytes]:
         if job.model != self._model:

@@ -31,14 +31,19 @@ def serve(duty: "Duty", console: "console_port.ConsolePort", told: int) -> None:
         from ansim_fw import requests
 
         if told == console_port.TOO_LONG:
-            console.write(requests.refusal(None, "a request is at most 200 bytes"))
-            return
-        answer = requests.answer(console.reader.text(), duty)
-        if answer["id"] is not None:
-            console.attend()
-        console.write(answer)
+            answer = requests.refusal(None, "longer than 200 bytes")
+        else:
+            answer = requests.answer(console.reader.text(), duty)
     finally:
         unload()
+    if answer["id"] is not None:
+        console.attend()
+    # What it asked for is done, and not to be done again; what did it has given its memory back.
+    try:
+        console.write(answer)
+    except MemoryError:
+        duty.make_room()
+        console.write(answer)
 
 
 def unload() -> None:

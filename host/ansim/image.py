@@ -2,11 +2,9 @@
 
 import hashlib
 import importlib.metadata
-import os
 import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -183,9 +181,7 @@ def _digest(files: Mapping[str, bytes], data: str) -> str:
 
 def _compiled(modules: Mapping[str, bytes], arch: str, cache: Path) -> dict[str, bytes]:
     """Return the modules as .mpy files, named as on the device."""
-    with ThreadPoolExecutor(os.cpu_count()) as workers:
-        compiled = workers.map(lambda item: _compile(item[0], item[1], arch, cache), modules.items())
-        return {_as_mpy(name): mpy for name, mpy in zip(modules, compiled, strict=True)}
+    return {_as_mpy(name): _compile(name, source, arch, cache) for name, source in modules.items()}
 
 
 def _as_mpy(name: str) -> str:

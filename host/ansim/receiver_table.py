@@ -45,9 +45,9 @@ def live_table(store: EventStore, now: datetime) -> RenderableType:
 
 def print_table(table: Table) -> None:
     """Print table as wide as the terminal; in a pipe, where programs search it, with every line whole."""
-    terminal = Console()
+    terminal = Console(emoji=False)
     if not terminal.is_terminal:
-        terminal = Console(width=_PIPE_COLUMNS)
+        terminal = Console(emoji=False, width=_PIPE_COLUMNS)
     terminal.print(table)
 
 

@@ -35,7 +35,7 @@ def console_of(port: str) -> Iterator[Console]:
 @contextlib.contextmanager
 def progress(as_json: bool) -> Iterator[Callable[[str, int, int], None]]:
     """Show how far something is: a bar on a terminal, a line a step elsewhere, nothing with --json."""
-    terminal = Terminal(stderr=True, highlight=False)
+    terminal = Terminal(emoji=False, stderr=True, highlight=False)
     if as_json:
         yield lambda *_: None
     elif not terminal.is_terminal:
@@ -84,4 +84,4 @@ def show_facts(facts: dict[str, Any], as_json: bool) -> None:
     for name, value in facts.items():
         shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         table.add_row(Text(name, style="bold"), Text(printable(shown)))
-    Terminal(highlight=False, soft_wrap=True).print(table)
+    Terminal(emoji=False, highlight=False, soft_wrap=True).print(table)

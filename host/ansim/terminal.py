@@ -11,6 +11,6 @@ def printable(text: str) -> str:
 
 def say(label: str, style: str, text: str, *, err: bool = False) -> None:
     """Print label in style and text plainly, to stdout or (err) stderr."""
-    console = Console(stderr=err, highlight=False)
+    console = Console(emoji=False, stderr=err, highlight=False)
     text = "\n".join(map(printable, text.split("\n")))
     console.print(Text.assemble((f"{label:<6}", style), text), soft_wrap=not console.is_terminal)

@@ -106,6 +106,16 @@ def test_a_mac_is_listed_as_it_is(home: Home, ansim: Callable[..., str]) -> None
     assert mac in ansim("registry", "list", COLUMNS="80")
 
 
+def test_a_running_board_s_mac_is_listed_as_it_is(
+    home: Home, start_virtual_board: Callable[..., VirtualBoard], ansim: Callable[..., str]
+) -> None:
+    mac = "02:cd:8a:81:06:20"  # to rich, ":cd:" is an emoji
+    (home.virtual / "hall").mkdir(parents=True)
+    (home.virtual / "hall" / "mac").write_text(mac)
+    start_virtual_board("hall")
+    assert mac in ansim("virtual", "list")
+
+
 @pytest.mark.usefixtures("fleet")
 def test_an_erased_device_is_the_same_device_and_its_event_ids_go_on(
     virtual_board: VirtualBoard, esptool: Callable[..., str]

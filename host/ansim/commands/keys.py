@@ -47,7 +47,7 @@ def list_keys(as_json: bool) -> None:
     for each in found:
         yes_or_no = ("yes" if each.receiver else "no", "yes" if each.here else "no")
         table.add_row(each.id, f"{len(each.devices):,}", *yes_or_no, _state(each))
-    Console().print(table)
+    Console(emoji=False).print(table)
 
 
 @command.command()

@@ -116,7 +116,7 @@ def _wishes(manifest: Path | None, home: Home) -> Wishes:
 def _face(phrases: Phrases, sound: bool, as_json: bool) -> Face:
     if as_json:
         return EventsFace()
-    terminal = Console(highlight=False)
+    terminal = Console(emoji=False, highlight=False)
     if terminal.is_terminal:
         return ScreenFace(terminal, phrases, sounds=sound, whole=True)
     return LinesFace(phrases)

@@ -122,4 +122,4 @@ def _print_table(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> N
     for row in rows:
         # As text, or a name in colons would become an emoji.
         table.add_row(*(Text(printable(str(row[name]))) for name in columns))
-    Console().print(table)
+    Console(emoji=False).print(table)

@@ -136,7 +136,7 @@ def _show(report: Report, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(report_as_json(report)))
         return
-    console = Console(highlight=False)
+    console = Console(emoji=False, highlight=False)
     console.print(Text(report.title, style="bold"))
     for table in tables(report):
         console.print(table)

@@ -49,7 +49,7 @@ def command(as_json: bool) -> None:
     logging.getLogger("asyncio").setLevel(logging.ERROR)
     home = Home.default()
     database = Database.open(home.database_url)
-    console = Console()
+    console = Console(emoji=False)
     shown = _on_terminal(console, database) if console.is_terminal and not as_json else _on_lines(as_json)
     try:
         with shown as display:

@@ -75,7 +75,7 @@ def list_devices(as_json: bool, as_csv: bool, **only: str | None) -> None:
     elif as_csv:
         _write_csv(_COLUMNS, map(dataclasses.asdict, found))
     elif found:
-        Console().print(_table(found))
+        Console(emoji=False).print(_table(found))
     elif any(only.values()):
         click.echo("No such device.")
     else:

@@ -124,7 +124,7 @@ def _show(fleet: Fleet, outcome: Outcome, as_json: bool, broken: dict[str, Any] 
             )
         )
         return
-    Console(highlight=False).print(_table(outcome.tally))
+    Console(emoji=False, highlight=False).print(_table(outcome.tally))
     what = f"{outcome.tally.device_days:.0f} device-days from seed {fleet.seed} (digest {digest})"
     if broken is None and fleet.mutant:
         say("NOT FOUND", "bold yellow", f"{what}: they don't show this bug; give it more --days, or --intensity 8")

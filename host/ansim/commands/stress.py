@@ -137,7 +137,7 @@ def _show(result: Result, as_json: bool) -> None:
         click.echo(json.dumps(result.as_dict()))
         return
     words = words_of()
-    terminal = Console(highlight=False)
+    terminal = Console(emoji=False, highlight=False)
     for table in report.tables(result, words):
         terminal.print(table)
         terminal.print()

@@ -178,7 +178,7 @@ def list_boards(as_json: bool) -> None:
     table = Table("name", "serial port", "MAC", "board", "chip", box=None)
     for board in boards:
         table.add_row(board.name, board.url, board.mac, board.board, board.chip)
-    Console().print(table if boards else "No virtual board is running. Start one with: ansim virtual start")
+    Console(emoji=False).print(table if boards else "No virtual board is running. Start one with: ansim virtual start")
 
 
 @command.command()

@@ -70,7 +70,7 @@ class LineView(View):
     """One line each."""
 
     def __init__(self) -> None:
-        self._terminal = Terminal(highlight=False, soft_wrap=True)
+        self._terminal = Terminal(emoji=False, highlight=False, soft_wrap=True)
 
     def begin(self, number: int, count: int, movement: Movement, tries: int) -> None:
         self._terminal.print(_title(number, count, movement, tries))
@@ -126,7 +126,7 @@ class LiveView(View):
 @contextmanager
 def view(as_json: bool, prealarm_s: int) -> Iterator[View]:
     """The view that suits: JSON, a terminal, or neither."""
-    terminal = Terminal(highlight=False)
+    terminal = Terminal(emoji=False, highlight=False)
     if as_json:
         yield JsonView()
     elif not terminal.is_terminal:

@@ -57,7 +57,7 @@ def _sockets(ports: Sequence[str], home: Home) -> list[Socket]:
 def _face(phrases: Phrases, as_json: bool) -> Face:
     if as_json:
         return Face()
-    terminal = Console(highlight=False)
+    terminal = Console(emoji=False, highlight=False)
     return ScreenFace(terminal, phrases) if terminal.is_terminal else LinesFace(phrases)
 
 

@@ -128,7 +128,7 @@ def _show(judgement: "Judgement", figures: "Figures", verdicts: "list[Verdict]",
     if as_json:
         click.echo(json.dumps(told.as_json(judgement, figures, verdicts)))
         return
-    console = Console(highlight=False)
+    console = Console(emoji=False, highlight=False)
     for table in told.tables(judgement, figures, verdicts):
         console.print(table, "")
     broken = [each.bound.figure for each in verdicts if not each.holds]

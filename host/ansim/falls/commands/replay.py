@@ -159,7 +159,7 @@ def _show(summary: dict[str, Any]) -> None:
     for name, value in summary.items():
         shown = f"{len(value)}: {_some(value)}" if isinstance(value, list) else str(value)
         table.add_row(name.replace("_", " "), "-" if value in (None, []) else shown)
-    Terminal(highlight=False).print(table)
+    Terminal(emoji=False, highlight=False).print(table)
 
 
 def _some(names: Sequence[str]) -> str:

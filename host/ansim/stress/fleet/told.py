@@ -26,7 +26,7 @@ def ticket(path: Path) -> None:
 
 def result(found: Result, command: str) -> None:
     """Print the tables and the verdict, and for one that fails the command that repeats the run."""
-    console = Console(highlight=False)
+    console = Console(emoji=False, highlight=False)
     console.print(_times(found))
     console.print(_costs(found))
     memory = ", ".join(f"{name} {mb} MB" for name, mb in found.peak_mb.items())
